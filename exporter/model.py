@@ -1,0 +1,204 @@
+"""The vocabulary of docs/design.md as plain frozen types, shared by every room of the exporter.
+
+Directions are always seen from the subject: *download* is toward it, *upload* from it. Bytes and packets are
+whole numbers, durations are seconds, speeds are bytes per second. Nothing here does any I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from msgspec import Struct
+
+
+class CounterKey(NamedTuple):
+    """One cumulative pair of raw values on a source, named by the meter that keeps it.
+
+    `kind` is the kind of subject it belongs to ("client", "device", …), `site` the UniFi short name or "", and `key`
+    names the counter within them, for a UniFi client `<mac>|wired` or `<mac>|wireless`.
+    """
+
+    kind: str
+    site: str
+    key: str
+
+
+class SubjectKey(NamedTuple):
+    """What bytes belong to: `kind` is "client", "site" (the sum of a site's clients), "device", "wan", "port", "ssid"."""
+
+    kind: str
+    site: str
+    key: str
+
+
+class Collection(NamedTuple):
+    """What is read together and is complete or not together: the clients of one site."""
+
+    kind: str
+    site: str
+
+
+class Count(Struct, frozen=True, gc=False):
+    """Bytes and packets of both directions. Where a meter counts no packets they stay 0."""
+
+    download: int = 0
+    upload: int = 0
+    download_packets: int = 0
+    upload_packets: int = 0
+
+
+ZERO = Count()
+
+
+class Closed(Struct, frozen=True):
+    """A life that ended: its name, and the values it started from and ended with."""
+
+    mark: str
+    base: Count
+    final: Count
+
+
+class Life(Struct, frozen=True):
+    """What a meter proves about the stretch a counter is counting in.
+
+    mark: names the life (nlbwmon: host key, boot id, daemon pid and period). Equal marks are the same life, different
+        marks are different lives. "" where the meter has no name for it.
+    age: seconds the counter has been counting, on the meter's own clock (UniFi devices: `stat.*.duration`), or None.
+    base: the raw value this life began with; None where nobody can tell.
+    closed: the lives that ended since the reading before, oldest first, as far as the meter still shows them.
+    restarted: the meter's process was restarted, so old totals may go on in the new life.
+    """
+
+    mark: str = ""
+    age: float | None = None
+    base: Count | None = ZERO
+    closed: tuple[Closed, ...] = ()
+    restarted: bool = False
+
+
+class Reading(Struct, frozen=True):
+    """A counter's raw values at one moment, and what the source knows about them.
+
+    subjects: whom the bytes are credited to: the client, and its site's sum.
+    seen: when the meter last heard from it, on the meter's clock; the newest of two readings of one counter is taken.
+    born: when the meter first ever saw the subject, on the meter's clock; None where it does not say.
+    speed: the counter's link speed in bytes per second; None where no link speed is known.
+    life: what is proved about the counter's life; None where nothing is.
+    base: the raw value an unproved restart would have begun from; None where nobody can tell.
+    session: changes when the client connects anew. No proof of anything; it only spares a fallen value the hold.
+    wraps: the counter is of a 32-bit kind.
+    """
+
+    counter: CounterKey
+    subjects: tuple[SubjectKey, ...]
+    count: Count
+    seen: float = 0.0
+    born: float | None = None
+    speed: float | None = None
+    life: Life | None = None
+    base: Count | None = ZERO
+    session: str = ""
+    wraps: bool = False
+
+
+class Client(Struct, frozen=True):
+    """What is known of an end station beside its bytes. `client` is its label value: the MAC in lower case, or the IP.
+
+    last_seen: Unix seconds on our clock. Rates are the meter's own, in bytes per second. None or "" where unknown.
+    """
+
+    site: str
+    client: str
+    mac: str = ""
+    name: str = ""
+    owner: str = ""
+    vendor: str = ""
+    category: str = ""
+    connection: str = "unknown"
+    network: str = ""
+    ssid: str = ""
+    ap: str = ""
+    ip: str = ""
+    guest: bool = False
+    connected: bool | None = None
+    last_seen: float | None = None
+    signal_dbm: float | None = None
+    satisfaction_ratio: float | None = None
+    reported_download: float | None = None
+    reported_upload: float | None = None
+
+
+class Poll(Struct, frozen=True):
+    """All that one poll of a source brought home.
+
+    identity: which meter answered (controller id, pinned host key); None where it does not say.
+    readings: in no order. clients: one for every client the source shows.
+    complete: the collections read to the end, each with the mark of the life it was read in ("" where there is none).
+    refresh: seconds within which the meter renews its values.
+    meter_at: the meter's clock, Unix seconds; None where it does not say.
+    clock_bound: the meter's clock picks its lives (nlbwmon's periods), so it has to agree with ours.
+    bad_records: records that were skipped, by reason.
+    """
+
+    identity: str | None = None
+    readings: tuple[Reading, ...] = ()
+    clients: tuple[Client, ...] = ()
+    complete: Mapping[Collection, str] = {}
+    refresh: float = 0.0
+    meter_at: float | None = None
+    clock_bound: bool = False
+    bad_records: Mapping[str, int] = {}
+
+
+class Moment(Struct, frozen=True):
+    """When a poll was taken.
+
+    number: counts the polls of a source over all of its history; it alone orders them.
+    tick: seconds on the source's own time line, which never goes back and survives restarts; durations come from it.
+    at: our wall clock, Unix seconds; only picks buckets.
+    """
+
+    number: int
+    tick: float
+    at: float
+
+
+class Counter(Struct, frozen=True):
+    """What the ledger remembers of a counter.
+
+    count: the last values taken (p). moved: tick at which they last changed. speed: the fastest link seen.
+    mark, age, aged: the life they were taken in; `age` was read at tick `aged`. session: see Reading.
+    wide: a value of 2^32 or more was seen. held: values not yet believed, since tick `held_at`, because of `doubt`:
+    "fallen" or "implausible".
+    """
+
+    count: Count
+    moved: float
+    speed: float | None = None
+    mark: str = ""
+    age: float | None = None
+    aged: float = 0.0
+    session: str = ""
+    wide: bool = False
+    held: Count | None = None
+    held_at: float = 0.0
+    doubt: str = ""
+
+
+class Completed(Struct, frozen=True):
+    """The last complete reading of a collection: its tick, the furthest the meter's clock ever stood at one, its mark."""
+
+    tick: float
+    meter_at: float | None
+    mark: str
+
+
+class Source(Struct, frozen=True):
+    """What the ledger remembers of a source as a whole. `gaps`: silences that hid several intervals."""
+
+    identity: str | None = None
+    number: int = 0
+    tick: float = 0.0
+    at: float = 0.0
+    gaps: int = 0
