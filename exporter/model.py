@@ -7,6 +7,7 @@ whole numbers, durations are seconds, speeds are bytes per second. Nothing here 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -202,3 +203,57 @@ class Source(Struct, frozen=True):
     tick: float = 0.0
     at: float = 0.0
     gaps: int = 0
+
+
+class Changes(Struct, frozen=True):
+    """What one poll does to a source's memory: the ledger's whole answer.
+
+    counters, totals, collections: the new values of those that changed. gone: counters to forget.
+    increases: bytes that moved since the last reading, by subject; every subject of the poll's readings is in it.
+    events: how many counters met a rule, by (kind, reason).
+    """
+
+    source: Source
+    counters: Mapping[CounterKey, Counter]
+    gone: frozenset[CounterKey]
+    totals: Mapping[SubjectKey, Count]
+    collections: Mapping[Collection, Completed]
+    increases: Mapping[SubjectKey, Count]
+    events: Mapping[tuple[str, str], int]
+
+
+@dataclass(slots=True)
+class Memory:
+    """All that is remembered of one source: what the state file holds, and nothing that is not in it.
+
+    totals: the sum of each subject's increases since it was first seen. shown: where a series is held back on
+    the page, the value that it shows. Only the committer changes it, and only after the commit.
+    """
+
+    source: Source = Source()
+    counters: dict[CounterKey, Counter] = field(default_factory=dict)
+    totals: dict[SubjectKey, Count] = field(default_factory=dict)
+    shown: dict[SubjectKey, Count] = field(default_factory=dict)
+    collections: dict[Collection, Completed] = field(default_factory=dict)
+
+    def take(self, changes: Changes, shown: Mapping[SubjectKey, Count | None]) -> None:
+        """Take over what has been committed. In `shown`, None means that a series is no longer held back."""
+        self.source = changes.source
+        self.counters.update(changes.counters)
+        for key in changes.gone:
+            self.counters.pop(key, None)
+        self.totals.update(changes.totals)
+        self.collections.update(changes.collections)
+        for subject, count in shown.items():
+            if count is None:
+                self.shown.pop(subject, None)
+            else:
+                self.shown[subject] = count
+
+
+class Write(Struct, frozen=True):
+    """One source's share of a commit. `shown` as in `Memory.take`."""
+
+    name: str
+    changes: Changes
+    shown: Mapping[SubjectKey, Count | None]
