@@ -26,7 +26,7 @@ class CounterKey(NamedTuple):
 
 
 class SubjectKey(NamedTuple):
-    """What bytes belong to: `kind` is "client", "site" (the sum of a site's clients), "device", "wan", "port", "ssid"."""
+    """What bytes belong to: `kind` is "client", "site" (the sum of its clients), "device", "wan", "port" or "ssid"."""
 
     kind: str
     site: str
@@ -188,7 +188,7 @@ class Counter(Struct, frozen=True):
 
 
 class Completed(Struct, frozen=True):
-    """The last complete reading of a collection: its tick, the furthest the meter's clock ever stood at one, its mark."""
+    """The last complete reading of a collection: its tick, the furthest the meter's clock ever stood, its mark."""
 
     tick: float
     meter_at: float | None
@@ -230,7 +230,7 @@ class Memory:
     the page, the value that it shows. Only the committer changes it, and only after the commit.
     """
 
-    source: Source = Source()
+    source: Source = field(default_factory=Source)
     counters: dict[CounterKey, Counter] = field(default_factory=dict)
     totals: dict[SubjectKey, Count] = field(default_factory=dict)
     shown: dict[SubjectKey, Count] = field(default_factory=dict)

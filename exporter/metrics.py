@@ -1,0 +1,224 @@
+"""Every metric family of the page: its name, type, help and labels. docs/metrics.md is generated from here.
+
+Names and labels are public: a change of one is a breaking change (CHANGELOG).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Family(NamedTuple):
+    """A metric family. `origin` says where its value comes from; `note` what to know when it is used."""
+
+    name: str
+    type: str
+    labels: tuple[str, ...]
+    help: str
+    origin: str
+    note: str = ""
+
+
+_SOURCE = ("source",)
+_SITE = ("source", "site")
+_CLIENT = ("source", "site", "client")
+
+SITE_DOWNLOAD = Family(
+    "bandwidth_source_download_bytes_total",
+    "counter",
+    _SITE,
+    "Bytes toward all clients of the site since the state began.",
+    "the sum of the increases of all its clients, expired clients included",
+    "On a source of scope `attached` this is traffic of clients, LAN included, and not the traffic of the line.",
+)
+SITE_UPLOAD = SITE_DOWNLOAD._replace(
+    name="bandwidth_source_upload_bytes_total", help="Bytes from all clients of the site since the state began."
+)
+CLIENT_DOWNLOAD_BYTES = Family(
+    "bandwidth_client_download_bytes_total",
+    "counter",
+    _CLIENT,
+    "Bytes toward the client since it was first seen.",
+    "UniFi: `tx_bytes` or `wired-tx_bytes` of stat/sta",
+    "Goes on through reboots, reconnects and restarts of controller and exporter.",
+)
+CLIENT_UPLOAD_BYTES = CLIENT_DOWNLOAD_BYTES._replace(
+    name="bandwidth_client_upload_bytes_total",
+    help="Bytes from the client since it was first seen.",
+    origin="UniFi: `rx_bytes` or `wired-rx_bytes` of stat/sta",
+)
+CLIENT_DOWNLOAD_PACKETS = CLIENT_DOWNLOAD_BYTES._replace(
+    name="bandwidth_client_download_packets_total",
+    help="Packets toward the client since it was first seen.",
+    origin="UniFi: `tx_packets` or `wired-tx_packets` of stat/sta",
+)
+CLIENT_UPLOAD_PACKETS = CLIENT_DOWNLOAD_BYTES._replace(
+    name="bandwidth_client_upload_packets_total",
+    help="Packets from the client since it was first seen.",
+    origin="UniFi: `rx_packets` or `wired-rx_packets` of stat/sta",
+)
+CLIENT_INFO = Family(
+    "bandwidth_client_info",
+    "gauge",
+    (*_CLIENT, "mac", "name", "owner", "vendor", "category"),
+    "Always 1. Who the client is; the name is never empty.",
+    "config, else the controller's alias, else the host name, else vendor and last three bytes, else the client",
+    "Exactly one for each client on the page.",
+)
+CLIENT_CONNECTION_INFO = Family(
+    "bandwidth_client_connection_info",
+    "gauge",
+    (*_CLIENT, "connection", "network", "ssid", "ap", "ip", "guest"),
+    "Always 1. Where the client is, or was last, connected: wired, wireless, vpn or unknown.",
+    "UniFi: `is_wired`, `network`, `essid`, `ap_mac`, `ip`, `is_guest` of stat/sta",
+    "Exactly one for each client on the page.",
+)
+CLIENT_CONNECTED = Family(
+    "bandwidth_client_connected",
+    "gauge",
+    _CLIENT,
+    "1 while the meter shows the client, 0 after that until client_ttl.",
+    "UniFi: stat/sta holds the client",
+)
+CLIENT_LAST_SEEN = Family(
+    "bandwidth_client_last_seen_timestamp_seconds",
+    "gauge",
+    _CLIENT,
+    "When the meter last heard from the client, Unix time on the exporter's clock.",
+    "UniFi: `last_seen` of stat/sta, moved by the difference of the two clocks",
+)
+CLIENT_SIGNAL = Family(
+    "bandwidth_client_signal_dbm",
+    "gauge",
+    _CLIENT,
+    "Signal of a wireless client at its access point, in dBm.",
+    "UniFi: `signal` of stat/sta",
+)
+CLIENT_SATISFACTION = Family(
+    "bandwidth_client_satisfaction_ratio",
+    "gauge",
+    _CLIENT,
+    "The controller's own mark for the connection, 0 to 1.",
+    "UniFi: `satisfaction` of stat/sta",
+)
+CLIENT_REPORTED_DOWNLOAD = Family(
+    "bandwidth_client_reported_download_bytes_per_second",
+    "gauge",
+    _CLIENT,
+    "The meter's own rate toward the client.",
+    "UniFi: `tx_bytes-r` or `wired-tx_bytes-r` of stat/sta",
+    "For comparison; rates come from rate() over the counters.",
+)
+CLIENT_REPORTED_UPLOAD = CLIENT_REPORTED_DOWNLOAD._replace(
+    name="bandwidth_client_reported_upload_bytes_per_second",
+    help="The meter's own rate from the client.",
+    origin="UniFi: `rx_bytes-r` or `wired-rx_bytes-r` of stat/sta",
+)
+COUNTER_EVENTS = Family(
+    "bandwidth_counter_events_total",
+    "counter",
+    ("source", "kind", "reason"),
+    "Raw counters that did not simply go on, by the rule that judged them.",
+    "the ledger",
+    "Since the start of the process. docs/meters.md explains every reason.",
+)
+SOURCE_INFO = Family(
+    "bandwidth_source_info",
+    "gauge",
+    ("source", "kind", "scope"),
+    "Always 1. scope attached: all bytes at the air or the port, LAN included; internet: routed flows only.",
+    "config",
+)
+SOURCE_UP = Family("bandwidth_source_up", "gauge", _SOURCE, "1 if the last poll of the source succeeded.", "the poller")
+SOURCE_LAST_SUCCESS = Family(
+    "bandwidth_source_last_success_timestamp_seconds",
+    "gauge",
+    _SOURCE,
+    "When the last poll that succeeded, and was committed, was taken. Unix time.",
+    "the poller",
+)
+SOURCE_DURATION = Family(
+    "bandwidth_source_poll_duration_seconds", "gauge", _SOURCE, "How long the last poll took.", "the poller"
+)
+SOURCE_INTERVAL = Family(
+    "bandwidth_source_interval_seconds",
+    "gauge",
+    _SOURCE,
+    "The time between two polls.",
+    "config",
+    "The exporter polls on its own timer and not at the scrape: a poll costs the meter too much to run twice.",
+)
+SOURCE_POLLS = Family(
+    "bandwidth_source_polls_total",
+    "counter",
+    _SOURCE,
+    "Polls since the process started, failed ones too.",
+    "the poller",
+)
+SOURCE_POLL_FAILURES = Family(
+    "bandwidth_source_poll_failures_total",
+    "counter",
+    ("source", "reason"),
+    "Polls that failed since the process started.",
+    "the poller",
+)
+SOURCE_BAD_RECORDS = Family(
+    "bandwidth_source_bad_records_total",
+    "counter",
+    ("source", "reason"),
+    "Records of the meter that were skipped since the process started.",
+    "the source",
+)
+SOURCE_GAPS = Family(
+    "bandwidth_source_gaps_total",
+    "counter",
+    _SOURCE,
+    "Times when bytes of several intervals landed in one scrape: after a silence, or when held series moved on.",
+    "the ledger",
+    "Rules over rates look away while this one moves.",
+)
+
+FAMILIES = (
+    SITE_DOWNLOAD,
+    SITE_UPLOAD,
+    SOURCE_INFO,
+    SOURCE_UP,
+    SOURCE_LAST_SUCCESS,
+    SOURCE_DURATION,
+    SOURCE_INTERVAL,
+    SOURCE_POLLS,
+    SOURCE_POLL_FAILURES,
+    SOURCE_BAD_RECORDS,
+    SOURCE_GAPS,
+    COUNTER_EVENTS,
+    CLIENT_DOWNLOAD_BYTES,
+    CLIENT_UPLOAD_BYTES,
+    CLIENT_DOWNLOAD_PACKETS,
+    CLIENT_UPLOAD_PACKETS,
+    CLIENT_INFO,
+    CLIENT_CONNECTION_INFO,
+    CLIENT_CONNECTED,
+    CLIENT_LAST_SEEN,
+    CLIENT_SIGNAL,
+    CLIENT_SATISFACTION,
+    CLIENT_REPORTED_DOWNLOAD,
+    CLIENT_REPORTED_UPLOAD,
+)
+"""In the order of the page."""
+
+BUILD_INFO = Family(
+    "bandwidth_exporter_build_info",
+    "gauge",
+    ("version", "python"),
+    "Always 1. What is running.",
+    "the package",
+)
+COMMIT_FAILURES = Family(
+    "bandwidth_exporter_commit_failures_total",
+    "counter",
+    (),
+    "Commits to the state file that failed; what they held is counted with a later poll.",
+    "the committer",
+)
+OWN_FAMILIES = (BUILD_INFO, COMMIT_FAILURES)
+"""About the process, kept by prometheus-client, which adds its own process_* families."""
