@@ -1,0 +1,168 @@
+"""From the controller's records to readings. Pure: the directions, units and clocks of UniFi end here."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from exporter.model import Client, Collection, Count, CounterKey, Poll, Reading, SubjectKey
+from exporter.sources.unifi.payload import Station
+
+REFRESH: Final = 63.0  # seconds; the slowest renewal ever seen is 63 (UniFi reference, §0 fact 9)
+TEXT_LIMIT: Final = 256  # characters
+MBIT: Final = 125_000.0  # bytes per second
+
+# The fastest that each generation of IEEE 802.11 can be, in Mbit/s. The link's own momentary rate falls when a client
+# idles and would make honest bytes look implausible.
+PHY_MAXIMUM: Final = {
+    "b": 11,
+    "a": 54,
+    "g": 54,
+    "n": 600,
+    "ng": 600,
+    "na": 600,
+    "ac": 6933,
+    "ax": 9608,
+    "be": 46120,
+}
+_WIRELESS_SPEED: Final = {proto: mbits * MBIT for proto, mbits in PHY_MAXIMUM.items()}
+_is_mac = re.compile(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}").fullmatch
+
+
+class SiteClients(Struct, frozen=True):
+    """One site's clients as they came home. meter_at: the controller's clock; at: ours, at the same moment."""
+
+    site: str
+    stations: Sequence[Station]
+    meter_at: float | None
+    at: float
+
+
+def poll_of(
+    sites: Sequence[SiteClients],
+    *,
+    identity: str | None = None,
+    exclude: frozenset[str] = frozenset(),
+    bad: Iterable[tuple[str, int]] = (),
+) -> Poll:
+    """What one poll brought home. `exclude` holds MACs in lower case, `bad` what was skipped before it came here."""
+    readings: list[Reading] = []
+    clients: list[Client] = []
+    skipped: Counter[str] = Counter()
+    for reason, number in bad:
+        skipped[reason] += number
+    for site in sites:
+        wrong = _read_site(site, exclude, readings, clients)
+        if wrong:
+            skipped["mac"] += wrong
+    return Poll(
+        identity=identity,
+        readings=tuple(readings),
+        clients=tuple(clients),
+        complete={Collection("client", site.site): "" for site in sites},
+        refresh=REFRESH,
+        meter_at=min((site.meter_at for site in sites if site.meter_at is not None), default=None),
+        bad_records=dict(skipped),
+    )
+
+
+def _read_site(here: SiteClients, exclude: frozenset[str], readings: list[Reading], clients: list[Client]) -> int:
+    """Add a site's readings and clients; return how many records have no usable MAC."""
+    site = here.site
+    ahead = 0.0 if here.meter_at is None else here.meter_at - here.at  # of the controller's clock before ours
+    whole_site = SubjectKey("site", site, "")
+    newest: dict[str, tuple[float, int]] = {}  # where in `clients` a MAC stands, and when it was last seen
+    wrong = 0
+    for station in here.stations:
+        mac = station.mac.lower()
+        if not _is_mac(mac):
+            wrong += 1
+            continue
+        if mac in exclude:
+            continue
+        wired = is_wired(station)
+        count = count_of(station, wired)
+        seen = station.last_seen or 0.0
+        if count is not None:
+            readings.append(
+                Reading(
+                    CounterKey("client", site, f"{mac}|wired" if wired else f"{mac}|wireless"),
+                    (SubjectKey("client", site, mac), whole_site),
+                    count,
+                    seen,
+                    station.first_seen or None,
+                    speed_of(station, wired),
+                    session="" if station.assoc_time is None else str(station.assoc_time),
+                )
+            )
+        # A MAC may be listed twice (just moved from cable to air): the ledger wants both readings, a page one client.
+        before = newest.get(mac)
+        if before is None:
+            newest[mac] = (seen, len(clients))
+            clients.append(_client(station, site, mac, wired, ahead))
+        elif seen > before[0]:
+            newest[mac] = (seen, before[1])
+            clients[before[1]] = _client(station, site, mac, wired, ahead)
+    return wrong
+
+
+def is_wired(station: Station) -> bool:
+    """Whether the client is on a cable. Where the record does not say, its kind of counter tells."""
+    return station.wired_tx_bytes is not None if station.is_wired is None else station.is_wired
+
+
+def count_of(station: Station, wired: bool) -> Count | None:
+    """The counter's raw values, None where the record does not have both directions.
+
+    UniFi reference §3.1: on the air and on the cable alike, tx is toward the client (download) and rx from it.
+    """
+    if wired:
+        down, up = station.wired_tx_bytes, station.wired_rx_bytes
+        down_packets, up_packets = station.wired_tx_packets, station.wired_rx_packets
+    else:
+        down, up = station.tx_bytes, station.rx_bytes
+        down_packets, up_packets = station.tx_packets, station.rx_packets
+    if down is None or up is None:
+        return None  # half a pair taken as 0 would look like a restart, or later like bytes that moved
+    return Count(down, up, down_packets or 0, up_packets or 0)
+
+
+def speed_of(station: Station, wired: bool) -> float | None:
+    """Bytes per second that the link cannot exceed, None where that is not known."""
+    if wired:
+        return station.wired_rate_mbps * MBIT if station.wired_rate_mbps else None
+    return _WIRELESS_SPEED.get(station.radio_proto.lower()) if station.radio_proto else None
+
+
+def _client(station: Station, site: str, mac: str, wired: bool, ahead: float) -> Client:
+    satisfaction = station.satisfaction
+    return Client(
+        site,
+        mac,
+        mac,
+        _text(station.name or station.hostname),
+        vendor=_text(station.oui),
+        connection="wired" if wired else "wireless",
+        network=_text(station.network),
+        ssid="" if wired else _text(station.essid),
+        ap="" if wired else _text(station.ap_mac).lower(),
+        ip=_text(station.ip),
+        guest=bool(station.is_guest),
+        connected=True,
+        last_seen=station.last_seen - ahead if station.last_seen else None,
+        signal_dbm=None if wired else station.signal,
+        satisfaction_ratio=(
+            satisfaction / 100 if satisfaction is not None and 0 <= satisfaction <= 100 else None
+        ),  # -1: not known
+        reported_download=station.wired_tx_rate_now if wired else station.tx_rate_now,
+        reported_upload=station.wired_rx_rate_now if wired else station.rx_rate_now,
+    )
+
+
+def _text(text: str | None) -> str:
+    """Text from outside, as it is but never longer than a label can bear."""
+    return text[:TEXT_LIMIT] if text else ""

@@ -1,0 +1,51 @@
+"""What has to be known to poll a UniFi OS console."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True, slots=True)
+class UnifiSettings:
+    """How to reach one UniFi OS console, and what to read there.
+
+    url: `https://host[:port]`, without user, path or query. api_key, or username and password; the key wins where both
+    are given. sites: short names ("default"), empty for all that the account may see. timeout: seconds for a whole
+    poll. ca_file: PEM file with the console's certificate or its issuer's. exclude: MACs that are left out altogether.
+
+    Raises ValueError, with words for a person, where these cannot work.
+    """
+
+    url: str
+    username: str = ""
+    password: str = field(default="", repr=False)
+    api_key: str = field(default="", repr=False)
+    sites: tuple[str, ...] = ()
+    timeout: float = 20.0
+    verify_tls: bool = True
+    ca_file: str = ""
+    exclude: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        if parts.scheme != "https" or not parts.hostname:
+            raise ValueError("url: has to be https://host or https://host:port")
+        if "@" in parts.netloc:
+            raise ValueError("url: leave out the user and password, they have keys of their own")
+        if parts.path.strip("/") or parts.query or parts.fragment:
+            raise ValueError("url: leave out everything after the host and port")
+        if parts.port == 0:
+            raise ValueError("url: port 0 cannot be connected to")
+        if not self.api_key and not (self.username and self.password):
+            raise ValueError("give an api_key, or a username and a password")
+        # A header cannot carry anything else, and the library's own complaint would quote the key.
+        if not all("!" <= character <= "~" for character in self.api_key):
+            raise ValueError("api_key: only printable ASCII without spaces can be a key")
+        if not self.timeout > 0:
+            raise ValueError("timeout: has to be more than 0 seconds")
+
+    @property
+    def base(self) -> str:
+        """The url without a final slash."""
+        return self.url.rstrip("/")
