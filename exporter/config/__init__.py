@@ -1,0 +1,143 @@
+"""What a user may write, and every error in it at once, each with its place and what would be right."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from exporter.config import checks, values
+from exporter.config.document import Document, SyntaxProblem, Tree, parse
+from exporter.config.errors import ConfigError, Finding, Place, dotted, quoted
+from exporter.config.schema import Config, KnownClient, UnifiSource, Web
+from exporter.config.values import Listen, Wrong
+
+__all__ = ["Config", "ConfigError", "KnownClient", "Listen", "UnifiSource", "Web", "load"]
+
+LISTEN_VARIABLE = "BANDWIDTH_LISTEN"
+
+# What pydantic's own kinds of errors mean; whatever else it refuses should have been text.
+_WORDS = {
+    "missing": "is missing",
+    "tuple_type": "must be a list",
+    "frozen_set_type": "must be a list",
+    "mapping_type": 'must hold MAC addresses, such as "02:aa:bb:cc:dd:01": {name: Kitchen laptop}',
+}
+
+
+def load(path: Path, env: Mapping[str, str]) -> Config:
+    """Read a configuration. Raises ConfigError with everything that is wrong with it."""
+    try:
+        content = path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise ConfigError([f"{path}: cannot be read ({getattr(error, 'strerror', None) or 'no such path'})"]) from error
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigError([f"{path}:{line}: is no UTF-8 text"]) from error
+    return read(text, path, env)
+
+
+def read(text: str, path: Path, env: Mapping[str, str]) -> Config:
+    """Read a configuration from text that stands, or would stand, in the file `path`."""
+    try:
+        document = parse(text)
+    except SyntaxProblem as problem:
+        place = f"{path}:{problem.line}" if problem.line else f"{path}"
+        raise ConfigError([f"{place}: {problem.words}"]) from problem
+    tree = checks.expand(document, env)
+    checks.read_secret_files(tree, document, path.parent)
+    checks.judge(tree, document)
+    config = _validate(tree, document, path.parent)
+    listen, refusals = _listen(env)
+    messages = [*_messages(document, path), *refusals]
+    if config is None or messages:
+        raise ConfigError(messages)
+    return config.model_copy(update={"web": config.web.model_copy(update={"listen": listen})}) if listen else config
+
+
+def _listen(env: Mapping[str, str]) -> tuple[Listen | None, list[str]]:
+    text = env.get(LISTEN_VARIABLE)
+    if not text:
+        return None, []
+    try:
+        return values.listen(text), []
+    except Wrong as wrong:
+        return None, [f"{LISTEN_VARIABLE}: {_fill(str(wrong), text)}"]
+
+
+def _validate(tree: Mapping[str, Tree], document: Document, folder: Path) -> Config | None:
+    """The typed configuration, or None and more findings in the document."""
+    try:
+        return Config.model_validate(tree, context={"folder": folder})
+    except ValidationError as error:
+        wrong = {finding.place for finding in document.findings}
+        for detail in error.errors(include_url=False, include_input=False):
+            # Of a key that is no MAC, pydantic says "[key]" behind it.
+            place = detail["loc"][:-1] if detail["loc"][-1] == "[key]" else detail["loc"]
+            # What the checks have spoken about is not put in a second way.
+            if place not in wrong:
+                document.findings.append(Finding(place, _words(detail)))
+        return None
+
+
+def _words(detail: ErrorDetails) -> str:
+    match detail:
+        case {"ctx": {"error": Wrong() as wrong}}:
+            return str(wrong)
+        case {"type": "extra_forbidden", "loc": (*parents, str(key))}:
+            return _unknown(key, _keys(parents))
+        case {"type": "model_type"}:
+            return f"must be a mapping with the keys: {', '.join(_keys(detail['loc']))}"
+    return _WORDS.get(detail["type"], "must be text")
+
+
+def _keys(place: Iterable[str | int]) -> list[str]:
+    """The keys that may stand in the mapping at a place."""
+    model: type[BaseModel] = Config
+    for part in place:
+        field = model.model_fields.get(str(part))
+        for inner in (field.annotation, *get_args(field.annotation)) if field else ():
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                model = inner
+    keys = list(model.model_fields)
+    return keys + [f"{secret}_file" for secret in checks.SECRETS if secret in keys]
+
+
+def _unknown(key: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(key, known, n=1)
+    return f"is no key here; did you mean {close[0]}?" if close else f"is no key here; the keys are: {', '.join(known)}"
+
+
+def _messages(document: Document, path: Path) -> Iterator[str]:
+    """The findings as lines, in the order of the file."""
+    lined = [(finding.line or document.line(finding.place), finding) for finding in document.findings]
+    for line, finding in sorted(lined, key=lambda pair: (pair[0] or 0, dotted(pair[1].place))):
+        where = f"{path}:{line}" if line else f"{path}"
+        what = f"{dotted(finding.place)}: " if finding.place else ""
+        yield f"{where}: {what}{_fill(finding.words, _written(document, finding.place))}"
+
+
+def _fill(words: str, written: str) -> str:
+    return words.replace("{value}", quoted(written))
+
+
+def _written(document: Document, place: Place) -> str:
+    """What the user wrote at a place, before any variable was replaced: its text, or the MAC that is a client's key."""
+    if place[:1] == ("clients",):
+        return str(place[min(1, len(place) - 1)])
+    value: Any = document.tree
+    for part in place:
+        match value, part:
+            case dict(), str():
+                value = value.get(part)
+            case list(), int():
+                value = value[part]
+            case _:
+                value = None
+    return value if isinstance(value, str) else ""

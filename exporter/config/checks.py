@@ -1,0 +1,132 @@
+"""What needs more than one value to judge: the environment, secret files, and what has to be unique.
+
+All of it looks at the text as it was written and not at typed values, so that one bad duration does not keep a missing
+key from being reported in the same breath.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+
+from exporter.config import values
+from exporter.config.document import Document, Tree, is_text, replace_texts
+from exporter.config.errors import Finding, Place
+from exporter.config.schema import in_folder
+
+# Each may be written as NAME, or as NAME_file with the path of a file that holds it.
+SECRETS = ("api_key", "password")
+
+_DOLLAR = re.compile(r"\$(?:(\$)|\{([A-Za-z_][A-Za-z0-9_]*)\})?")
+
+
+def expand(document: Document, env: Mapping[str, str]) -> dict[str, Tree]:
+    """The document's tree with `${VAR}` replaced by the environment's value, and `$$` by a dollar."""
+
+    def change(place: Place, text: str) -> str:
+        def replacement(match: re.Match[str]) -> str:
+            dollar, variable = match.groups()
+            if dollar:
+                return "$"
+            value = env.get(variable) if variable else None
+            if not variable:
+                words = "holds a lone $; write $$ for a dollar, or ${NAME} for an environment variable"
+            elif value is None:
+                words = f"the environment variable {variable} is not set"
+            elif not is_text(value):
+                words = f"the environment variable {variable} holds no UTF-8 text"
+            else:
+                return value
+            document.findings.append(Finding(place, words))
+            return match[0]
+
+        return _DOLLAR.sub(replacement, text)
+
+    return {key: replace_texts(value, change, (key,)) for key, value in document.tree.items()}
+
+
+def read_secret_files(tree: Mapping[str, Tree], document: Document, folder: Path) -> None:
+    """Put what `api_key_file` and `password_file` name where the secrets themselves would stand."""
+    for place, source in _sources(tree):
+        for secret in SECRETS:
+            path = source.pop(f"{secret}_file", None)
+            here = (*place, f"{secret}_file")
+            if path is None:
+                continue
+            if not isinstance(path, str):
+                document.findings.append(Finding(here, "must be text"))
+            elif secret in source:
+                document.findings.append(Finding(here, f"stands beside {secret}; keep one of them"))
+            else:
+                # What is wrong with the secret is to be mended where its file is named.
+                document.lines[*place, secret] = document.lines[here]
+                source[secret] = _secret_in(path, here, document, folder)
+
+
+def _secret_in(path: str, place: Place, document: Document, folder: Path) -> str:
+    try:
+        text = in_folder(folder, path).read_bytes().decode()
+    except UnicodeDecodeError:
+        words = "the file holds no UTF-8 text"
+    except (OSError, ValueError, RuntimeError) as error:
+        words = f"the file cannot be read ({getattr(error, 'strerror', None) or 'no such path'})"
+    else:
+        return text.removesuffix("\n").removesuffix("\r")
+    document.findings.append(Finding(place, words))
+    # Stands for the secret, so that it is not called missing too. With a finding, no configuration comes of it.
+    return "unreadable"
+
+
+def judge(tree: Mapping[str, Tree], document: Document) -> None:
+    """Find what is wrong although every single value may be right."""
+    found = document.findings
+    names = [((*place, "name"), source["name"]) for place, source in _sources(tree) if "name" in source]
+    clients = tree.get("clients")
+    macs = [(("clients", key), key) for key in clients] if isinstance(clients, dict) else []
+    found += _repeated(names, values.source_name, "every source has its own name", document)
+    found += _repeated(macs, values.mac, "every client is written once", document)
+    for place, source in _sources(tree):
+        exclude = source.get("exclude")
+        excluded = (
+            [((*place, "exclude", i), text) for i, text in enumerate(exclude)] if isinstance(exclude, list) else []
+        )
+        found += _repeated(excluded, values.mac, "every client is written once", document)
+        found += _judge_source(place, source)
+
+
+def _judge_source(place: Place, source: Mapping[str, Tree]) -> Iterator[Finding]:
+    person = "username" in source or "password" in source
+    if "api_key" in source and person:
+        yield Finding(place, "has an api_key beside username and password; keep the one or the other")
+    elif person and ("username" not in source or "password" not in source):
+        missing = "password" if "username" in source else "username"
+        yield Finding(place, f"has no {missing}; write api_key, or username and password")
+    elif "api_key" not in source and not person:
+        yield Finding(place, "cannot log in; write api_key, or username and password")
+    if "ca_file" in source and values.FLAGS.get(str(source.get("verify_tls")).lower()) is False:
+        yield Finding((*place, "ca_file"), "is of no use with verify_tls: false; remove one of them")
+    if str(source.get("name")).startswith("demo-"):
+        yield Finding((*place, "name"), "{value} is taken: names that begin with demo- are the demo's own")
+
+
+def _sources(tree: Mapping[str, Tree]) -> Iterator[tuple[Place, dict[str, Tree]]]:
+    listed = tree.get("sources")
+    for index, source in enumerate(listed if isinstance(listed, list) else []):
+        if isinstance(source, dict):
+            yield ("sources", index), source
+
+
+def _repeated(
+    written: Iterable[tuple[Place, Tree]], normal: Callable[[str], str], rule: str, document: Document
+) -> Iterator[Finding]:
+    first: dict[str, Place] = {}
+    for place, text in written:
+        try:
+            key = normal(text) if isinstance(text, str) else None
+        except values.Wrong:
+            key = None
+        if key in first:
+            yield Finding(place, f"{{value}} is on line {document.line(first[key])} already; {rule}")
+        elif key is not None:
+            first[key] = place

@@ -1,0 +1,112 @@
+"""What a user may write, as frozen types. Durations are seconds here, and rates bytes per second."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, InstanceOf, SecretStr, ValidationInfo
+
+from exporter.config import values
+from exporter.config.values import Listen, Wrong
+
+
+def _text(reader: Callable[[str], object]) -> BeforeValidator:
+    """Type text with a reader of exporter.config.values. What is no text is left to pydantic, to take or to refuse."""
+    return BeforeValidator(lambda value: reader(value) if isinstance(value, str) else value)
+
+
+def _kind(text: str) -> str:
+    if text != "unifi":
+        raise Wrong("{value} is no kind of source; the kinds are: unifi")
+    return text
+
+
+def _some(sources: tuple[UnifiSource, ...]) -> tuple[UnifiSource, ...]:
+    # As a length this would also be missed where every source there is has an error of its own.
+    if not sources:
+        raise Wrong("is empty; write at least one source")
+    return sources
+
+
+def _path(value: object, info: ValidationInfo) -> object:
+    """A path: `~` is the home, and what is relative is so to the folder of the file that names it."""
+    base: Path | None = (info.context or {}).get("folder")
+    if base is None or not isinstance(value, str | Path):
+        return value
+    try:
+        return in_folder(base, str(value))
+    except RuntimeError as error:
+        raise Wrong("{value} is no path: there is no such home") from error
+
+
+def in_folder(folder: Path, text: str) -> Path:
+    """The path a configuration in this folder means. Raises RuntimeError where `~someone` has no home."""
+    return folder / Path(text).expanduser()
+
+
+Bool = Annotated[bool, _text(values.flag)]
+Mac = Annotated[str, _text(values.mac)]
+Rate = Annotated[float, _text(values.rate)]
+RelativePath = Annotated[Path, BeforeValidator(_path)]
+Interval = Annotated[float, _text(values.duration("1s", "1d"))]
+Timeout = Annotated[float, _text(values.duration("1s", "1h"))]
+Lifetime = Annotated[float, _text(values.duration("1s", "366d"))]
+Hold = Annotated[float, _text(values.duration("0s", "1d"))]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
+
+
+class Web(_Section):
+    """Where the exporter is to be scraped."""
+
+    listen: Annotated[InstanceOf[Listen], _text(values.listen)] = Listen("127.0.0.1", 10477)
+
+
+class UnifiSource(_Section):
+    """A UniFi controller, and how it is polled. Either `api_key` or `username` and `password` are set."""
+
+    name: Annotated[str, _text(values.source_name)]
+    kind: Annotated[Literal["unifi"], _text(_kind)]
+    url: Annotated[str, _text(values.url)]
+    api_key: Annotated[SecretStr | None, _text(values.api_key)] = None
+    username: Annotated[str | None, _text(values.secret)] = None
+    password: Annotated[SecretStr | None, _text(values.secret)] = None
+    # Empty: all the account may see.
+    sites: tuple[Annotated[str, _text(values.site)], ...] = ()
+    interval: Interval = 30.0
+    # For a whole poll.
+    timeout: Timeout = 20.0
+    verify_tls: Bool = True
+    # Certificates to trust instead of the machine's.
+    ca_file: RelativePath | None = None
+    exclude: frozenset[Mac] = frozenset()
+    # None: the configuration's own.
+    max_rate: Rate | None = None
+
+
+class KnownClient(_Section):
+    """What the user knows of a client better than the controller does. "" where nothing is said."""
+
+    name: str = ""
+    owner: str = ""
+    category: str = ""
+
+
+class Config(_Section):
+    """A whole configuration. `timezone` is None for the machine's own."""
+
+    web: Web = Web()
+    state: RelativePath = Path("data/bandwidth.db")
+    timezone: Annotated[InstanceOf[ZoneInfo] | None, _text(values.timezone)] = None
+    # Bytes per second, for counters whose link speed nobody knows.
+    max_rate: Rate = 12.5e9
+    client_ttl: Lifetime = 3600.0
+    new_series_hold: Hold = 120.0
+    sources: Annotated[tuple[UnifiSource, ...], AfterValidator(_some)]
+    # By MAC, in lower case with colons.
+    clients: Mapping[Mac, KnownClient] = {}

@@ -1,0 +1,154 @@
+"""The kinds of text a configuration is written in, and what they mean.
+
+Each reader takes text and answers the typed value, or raises Wrong with the words that say what would be right. In the
+words `{value}` stands for the text as the user wrote it, which is not what the reader gets where variables were
+replaced: a message must not show what a variable held.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+BYTES = {"bit": 0.125, "B": 1.0}
+PREFIXES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)([smhd])")
+_RATE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?) ?([kMGT]?)(bit|B)/s")
+_LISTEN = re.compile(r"(?:\[(?P<ipv6>[^\[\]]+)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})")
+_MAC = re.compile(r"[0-9a-f]{12}")
+_SOURCE = re.compile(r"\w[\w.-]{0,63}")
+_SITE = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class Wrong(ValueError):
+    """A text that does not say what it should."""
+
+
+class Listen(NamedTuple):
+    """An address to listen on. An IPv6 address stands in `host` without its brackets."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def duration(shortest: str, longest: str) -> Callable[[str], float]:
+    """A reader of durations between two others, in seconds."""
+
+    def read(text: str) -> float:
+        seconds = _seconds(text)
+        if not _seconds(shortest) <= seconds <= _seconds(longest):
+            raise Wrong(f"{{value}} is out of range; write {shortest} to {longest}")
+        return seconds
+
+    return read
+
+
+def _seconds(text: str) -> float:
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise Wrong("{value} is no duration; write a number and a unit, such as 30s or 5m")
+    return float(match[1]) * SECONDS[match[2]]
+
+
+def rate(text: str) -> float:
+    """A rate in bytes per second."""
+    match = _RATE.fullmatch(text)
+    if match is None or not float(match[1]):
+        raise Wrong("{value} is no rate; write a number and a unit, such as 250Mbit/s or 30MB/s")
+    return float(match[1]) * PREFIXES[match[2]] * BYTES[match[3]]
+
+
+def flag(text: str) -> bool:
+    """True or false."""
+    try:
+        return FLAGS[text.lower()]
+    except KeyError as error:
+        raise Wrong("{value} is neither true nor false") from error
+
+
+def listen(text: str) -> Listen:
+    """An address and a port to listen on."""
+    match = _LISTEN.fullmatch(text)
+    host = match and (match["host"] or _ipv6(match["ipv6"]))
+    if not match or not host or int(match["port"]) > 65535:
+        raise Wrong("{value} is no address to listen on; write host:port, such as 127.0.0.1:10477 or [::1]:10477")
+    return Listen(host, int(match["port"]))
+
+
+def _ipv6(text: str) -> str | None:
+    try:
+        return str(ipaddress.IPv6Address(text))
+    except ValueError:
+        return None
+
+
+def mac(text: str) -> str:
+    """A MAC address in lower case with colons, however it was written."""
+    digits = re.sub(r"[:.-]", "", text.lower())
+    if not _MAC.fullmatch(digits):
+        raise Wrong("{value} is no MAC address; write twelve hex digits, such as 02:aa:bb:cc:dd:01")
+    return ":".join(digits[start : start + 2] for start in range(0, 12, 2))
+
+
+def timezone(text: str) -> ZoneInfo:
+    """A time zone by its IANA name."""
+    try:
+        return ZoneInfo(text)
+    except (KeyError, ValueError, OSError) as error:
+        raise Wrong("{value} is no time zone; write a name such as Europe/Berlin or UTC") from error
+
+
+def source_name(text: str) -> str:
+    """The name of a source: a label's value, and part of URLs."""
+    if not _SOURCE.fullmatch(text):
+        raise Wrong("{value} is no name for a source; write up to 64 letters, digits, dots, dashes and underscores")
+    return text
+
+
+def site(text: str) -> str:
+    """A UniFi site by the short name that stands in its URLs."""
+    if not _SITE.fullmatch(text):
+        raise Wrong("{value} is no site; write its short name as in the controller's URLs, such as default")
+    return text
+
+
+def url(text: str) -> str:
+    """The address of a controller, without a slash at its end."""
+    # The text is not shown: a mistyped address may hold a password all the same.
+    wrong = Wrong("is no address of a controller; write one such as https://192.168.1.1")
+    try:
+        parts = urlsplit(text)
+        whole = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        raise wrong from None
+    if not whole or not text.isascii() or any(char <= " " or char == "\\" for char in text):
+        raise wrong
+    if "@" in parts.netloc:
+        raise Wrong("must hold no user name and password; write them as username and password")
+    if parts.query or parts.fragment:
+        raise Wrong("must end before ? and #; write an address such as https://192.168.1.1")
+    return text.rstrip("/")
+
+
+def secret(text: str) -> str:
+    """A password: anything but nothing. Its value never stands in a message."""
+    if not text:
+        raise Wrong("is empty")
+    return text
+
+
+def api_key(text: str) -> str:
+    """An API key: what an HTTP header can carry."""
+    if not secret(text).isascii() or not text.isprintable() or " " in text:
+        raise Wrong("holds a character that no API key has (a space, a line break or a letter beyond ASCII)")
+    return text
