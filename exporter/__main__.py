@@ -1,7 +1,6 @@
 """`python -m exporter` is `bandwidth-exporter`."""
 
-import sys
-
 from exporter.cli import main
 
-sys.exit(main())
+if __name__ == "__main__":
+    main()

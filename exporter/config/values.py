@@ -123,20 +123,22 @@ def site(text: str) -> str:
 
 
 def url(text: str) -> str:
-    """The address of a controller, without a slash at its end."""
+    """The address of a controller: https, a host, and a port where it is not 443."""
     # The text is not shown: a mistyped address may hold a password all the same.
-    wrong = Wrong("is no address of a controller; write one such as https://192.168.1.1")
+    wrong = Wrong("is no address of a controller; write https://host or https://host:port")
     try:
         parts = urlsplit(text)
-        whole = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        whole = parts.hostname and parts.port != 0
     except ValueError:
         raise wrong from None
     if not whole or not text.isascii() or any(char <= " " or char == "\\" for char in text):
         raise wrong
+    if parts.scheme != "https":
+        raise Wrong("must begin with https://; passwords and keys are sent in the clear without it")
     if "@" in parts.netloc:
-        raise Wrong("must hold no user name and password; write them as username and password")
-    if parts.query or parts.fragment:
-        raise Wrong("must end before ? and #; write an address such as https://192.168.1.1")
+        raise Wrong("must hold no user and password; they have keys of their own, username and password")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise Wrong("must end after the host and the port; write https://host or https://host:port")
     return text.rstrip("/")
 
 

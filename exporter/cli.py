@@ -1,0 +1,84 @@
+"""The command `bandwidth-exporter`. What a command needs is imported when it runs, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+import exporter
+from exporter import logs
+from exporter.logs import LogFormat
+
+# The exit status for what the user has to mend, as shells have it.
+MISUSED = 2
+
+app = typer.Typer(
+    help="Every byte your network meters, counted once, as Prometheus counters.",
+    no_args_is_help=True,
+    add_completion=False,
+    # A traceback of its own kind, with every local variable, would show secrets.
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """Run the command line, and exit with its status."""
+    app(prog_name="bandwidth-exporter")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"bandwidth-exporter {exporter.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    log_format: Annotated[LogFormat, typer.Option(help="Log lines for people, or as JSON.")] = LogFormat.TEXT,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    logs.setup(log_format)
+
+
+@app.command()
+def run(
+    config: Annotated[Path, typer.Option(help="The configuration file.")] = Path("config.yaml"),
+) -> None:
+    """Poll the sources of a configuration and serve what they metered."""
+    from exporter.config import ConfigError, load
+
+    if not config.exists():
+        _refuse(
+            f"There is no {config} here. Copy config.example.yaml to {config} and put your controller in,\n"
+            "or see what it looks like on a simulated network first: bandwidth-exporter demo"
+        )
+    try:
+        loaded = load(config, os.environ)
+    except ConfigError as error:
+        _refuse(str(error))
+    from exporter.service import run as run_service
+
+    raise typer.Exit(run_service(loaded))
+
+
+@app.command()
+def demo(
+    listen: Annotated[
+        str, typer.Option(envvar="BANDWIDTH_LISTEN", help="Where to serve, as host:port.")
+    ] = "127.0.0.1:10477",
+    state: Annotated[Path, typer.Option(help="The demo's own state.")] = Path("data/demo.db"),
+) -> None:
+    """Run on a simulated network, to see what it looks like."""
+    from exporter.demo.run import run as run_demo
+
+    raise typer.Exit(run_demo(listen, state))
+
+
+def _refuse(words: str) -> NoReturn:
+    typer.echo(words, err=True)
+    raise typer.Exit(MISUSED)
