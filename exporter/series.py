@@ -51,6 +51,12 @@ class Scrapes:
         with self._lock:
             return max(self._settle(None, now), self._settle(source, now))
 
+    @property
+    def last_at(self) -> float | None:
+        """When Prometheus last scraped, on the steady clock; None if never."""
+        with self._lock:
+            return self._last_at
+
     def watching(self, now: float) -> bool:
         """Whether there is a Prometheus at all; without one nothing is held."""
         with self._lock:

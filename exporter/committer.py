@@ -1,0 +1,328 @@
+"""The one thread that changes anything: finished polls in, durable totals and a new page out.
+
+Order is all: ledger, commit, memory, page. What was published is durable before anybody can read it, and where a
+commit fails nothing changed: the meters are cumulative, so the next poll brings the same bytes again.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from exporter import ledger
+from exporter.clock import Clock
+from exporter.exposition import Blocks, Exposition
+from exporter.ledger import GAP_INTERVALS
+from exporter.model import Changes, Client, Memory, Moment, Poll, SubjectKey, Write
+from exporter.naming import People
+from exporter.runtime import Runtime, SourceFacts
+from exporter.series import Plan, Scrapes, Stage
+from exporter.store import StateError
+
+log = logging.getLogger(__name__)
+
+UNKNOWN_SILENCE = 366 * 86_400.0
+"""Seconds to assume since the last poll where our clock stands behind it: longer than any silence we know of, so that
+honest bytes are never called implausible."""
+
+SCRAPED_AT_STEP = 60.0
+"""How exact, in seconds, the state knows the last scrape. It only has to tell whether there was one in a day."""
+
+TICK = 1.0
+"""Seconds between two looks at whether a silent source has to leave the page."""
+
+
+class StateFile(Protocol):
+    """What the committer needs of exporter.store.State."""
+
+    @property
+    def scraped_at(self) -> float | None: ...
+    def load(self, name: str) -> Memory: ...
+    def commit(self, writes: Sequence[Write], scraped_at: float | None = None) -> None: ...
+
+
+class Success(Struct, frozen=True):
+    """A poll that came back, started at `at` (wall) and `steady`, and took `duration` seconds."""
+
+    poll: Poll
+    at: float
+    steady: float
+    duration: float
+
+
+class Failure(Struct, frozen=True):
+    """A poll that did not. reason: a label value; message: what happened, where and what to do."""
+
+    reason: str
+    message: str
+    at: float
+    duration: float
+
+
+Outcome = Success | Failure
+
+
+class Committer:
+    """Owns every source's memory and page. `submit` may be called from any thread; all else happens in its own."""
+
+    def __init__(
+        self,
+        state: StateFile,
+        sources: Iterable[SourceFacts],
+        *,
+        exposition: Exposition,
+        scrapes: Scrapes,
+        client_ttl: float,
+        people: People,
+        clock: Clock,
+        on_commit_failure: Callable[[], None],
+    ) -> None:
+        self._state = state
+        self._exposition = exposition
+        self._scrapes = scrapes
+        self._people = people
+        self._clock = clock
+        self._on_commit_failure = on_commit_failure
+        self._scraped_at = state.scraped_at
+        self._inbox: queue.SimpleQueue[tuple[str, Outcome] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
+        self.runtimes = {facts.name: self._begin(facts, client_ttl) for facts in sources}
+        self.commit_error = ""
+        exposition.publish(self._render(self.runtimes.values()))
+
+    def _begin(self, facts: SourceFacts, client_ttl: float) -> Runtime:
+        memory = self._state.load(facts.name)
+        last = memory.source
+        silence = self._clock.wall() - last.at
+        tick = last.tick + (silence if silence >= 0 else UNKNOWN_SILENCE) if last.number else 0.0
+        runtime = Runtime(facts, memory, Stage(facts.name, self._scrapes, client_ttl), tick - self._clock.steady())
+        runtime.health.last_success = last.at if last.number else None
+        return runtime
+
+    def start(self) -> None:
+        """Begin to work off what is submitted."""
+        self._thread.start()
+
+    def submit(self, name: str, outcome: Outcome) -> None:
+        """Hand in how a source's poll went; returns at once."""
+        self._inbox.put((name, outcome))
+
+    def stop(self, timeout: float) -> bool:
+        """Work off what was submitted, then end. False if that took longer than `timeout` seconds."""
+        self._inbox.put(None)
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs; if it does not, nothing is counted."""
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        ending = False
+        while not ending:
+            batch, ending = self._next_batch()
+            while batch:
+                now: dict[str, Outcome] = {}
+                later: list[tuple[str, Outcome]] = []
+                for name, outcome in batch:
+                    if name in now:
+                        later.append((name, outcome))
+                    else:
+                        now[name] = outcome
+                self.work(now)
+                batch = later
+            self._drop_silent()
+
+    def _next_batch(self) -> tuple[list[tuple[str, Outcome]], bool]:
+        """All that was submitted by now, so that many sources share one fsync; and whether to end after it."""
+        batch: list[tuple[str, Outcome]] = []
+        try:
+            item = self._inbox.get(timeout=TICK)
+            while item is not None:
+                batch.append(item)
+                item = self._inbox.get_nowait()
+        except queue.Empty:
+            return batch, False
+        return batch, True
+
+    def work(self, outcomes: Mapping[str, Outcome]) -> None:
+        """One group commit: at most one outcome of each source. Called by the thread, or by a test without it."""
+        steps: list[_Step] = []
+        touched: list[Runtime] = []
+        for name, outcome in outcomes.items():
+            runtime = self.runtimes[name]
+            touched.append(runtime)
+            runtime.health.polls += 1
+            runtime.health.duration = outcome.duration
+            if isinstance(outcome, Failure):
+                _failed(runtime, outcome)
+            else:
+                steps.extend(self._steps(runtime, outcome))
+        if steps and self._commit(steps):
+            for step in steps:
+                self._adopt(step)
+        self._exposition.publish(self._render(touched))
+
+    def _steps(self, runtime: Runtime, outcome: Success) -> list[_Step]:
+        """The step of one source's poll; none where we have a fault of our own, which must not stop the others."""
+        try:
+            return [self._step(runtime, outcome)]
+        except Exception as error:
+            log.exception("%s: a fault in the exporter itself; please report it", runtime.facts.name)
+            _failed(runtime, Failure("internal", f"a fault in the exporter itself: {error!r}", outcome.at, 0.0))
+            return []
+
+    def _step(self, runtime: Runtime, outcome: Success) -> _Step:
+        facts, memory, source = runtime.facts, runtime.memory, runtime.memory.source
+        tick = max(source.tick, outcome.steady + runtime.tick_offset)
+        # A poll's values may be as old as its start and as new as its end: the meter's refresh and ours add up.
+        poll = replace(outcome.poll, refresh=outcome.poll.refresh + outcome.duration)
+        changes = ledger.advance(
+            memory,
+            poll,
+            Moment(source.number + 1, tick, outcome.at),
+            interval=facts.interval,
+            max_rate=facts.max_rate,
+        )
+        clients = {SubjectKey("client", client.site, client.client): client for client in poll.clients}
+        plan = runtime.stage.plan(memory, changes, clients, self._exposition.generation + 1, self._clock.steady())
+        waiting = runtime.waiting_gap or (plan.came and changes.source.gaps > source.gaps)
+        if plan.landed and not waiting:
+            changes = replace(changes, source=replace(changes.source, gaps=changes.source.gaps + 1))
+        return _Step(runtime, outcome, changes, plan, clients, waiting and not plan.landed)
+
+    def _commit(self, steps: Sequence[_Step]) -> bool:
+        writes = [Write(step.runtime.facts.name, step.changes, step.plan.shown) for step in steps]
+        scraped_at = self._latest_scrape()
+        try:
+            self._state.commit(writes, scraped_at)
+        except StateError as error:
+            self._on_commit_failure()
+            if str(error) != self.commit_error:
+                log.critical("nothing is published until this is mended: %s", error)
+            self.commit_error = str(error)
+            return False
+        if self.commit_error:
+            log.info("commits work again")
+            self.commit_error = ""
+        self._scraped_at = scraped_at if scraped_at is not None else self._scraped_at
+        return True
+
+    def _latest_scrape(self) -> float | None:
+        """The wall time of the last scrape, where it is news enough to be written down."""
+        last = self._scrapes.last_at
+        if last is None:
+            return None
+        at = self._clock.wall() - (self._clock.steady() - last)
+        known = self._scraped_at
+        return at if known is None or abs(at - known) >= SCRAPED_AT_STEP else None
+
+    def _adopt(self, step: _Step) -> None:
+        """The commit is durable: memory, page and health may follow."""
+        runtime, outcome = step.runtime, step.outcome
+        health = runtime.health
+        runtime.memory.take(step.changes, step.plan.shown)
+        runtime.stage.adopt(step.plan)
+        runtime.waiting_gap = step.waiting_gap
+        runtime.events.update(step.changes.events)
+        runtime.clients = _remembered(runtime, step)
+        runtime.committed_at = outcome.steady
+        health.bad_records.update(outcome.poll.bad_records)
+        health.last_success = outcome.at
+        if not health.up:
+            log.info("%s: polled, %d clients", runtime.facts.name, len(step.clients))
+        health.up = True
+        health.last_error = ""
+        _log_poll(runtime, step)
+
+    def _drop_silent(self) -> None:
+        """A source that brought nothing for three intervals leaves the page; its totals stay."""
+        now = self._clock.steady()
+        gone = [
+            runtime
+            for runtime in self.runtimes.values()
+            if runtime.committed_at is not None
+            and runtime.stage.present
+            and now - runtime.committed_at > GAP_INTERVALS * runtime.facts.interval
+        ]
+        for runtime in gone:
+            runtime.stage.clear()
+            runtime.clients = {}
+            runtime.waiting_gap = False
+        if gone:
+            self._exposition.publish(self._render(gone))
+
+    def _render(self, runtimes: Iterable[Runtime]) -> dict[str, Blocks]:
+        return {runtime.facts.name: runtime.render(self._people) for runtime in runtimes}
+
+
+class _Step(Struct, frozen=True):
+    """One source's poll on its way through a group commit."""
+
+    runtime: Runtime
+    outcome: Success
+    changes: Changes
+    plan: Plan
+    clients: Mapping[SubjectKey, Client]
+    waiting_gap: bool
+
+
+def _failed(runtime: Runtime, failure: Failure) -> None:
+    health = runtime.health
+    health.failures[failure.reason] += 1
+    if health.up or health.last_error != failure.message:
+        log.warning("%s: %s", runtime.facts.name, failure.message)
+    health.up = False
+    health.last_error = failure.message
+    health.last_error_at = failure.at
+
+
+def _remembered(runtime: Runtime, step: _Step) -> dict[SubjectKey, Client]:
+    """What is known of the clients on the page; of those that a complete reading no longer shows, that they left."""
+    read = {collection.site for collection in step.outcome.poll.complete}
+    clients = dict(step.clients)
+    for subject, client in runtime.clients.items():
+        if subject in clients or subject not in runtime.stage.present:
+            continue
+        clients[subject] = _left(client) if client.site in read and client.connected else client
+    return clients
+
+
+def _left(client: Client) -> Client:
+    return replace(
+        client,
+        connected=False,
+        signal_dbm=None,
+        satisfaction_ratio=None,
+        reported_download=None,
+        reported_upload=None,
+    )
+
+
+def _log_poll(runtime: Runtime, step: _Step) -> None:
+    sums = [count for subject, count in step.changes.increases.items() if subject.kind == "site"]
+    down, up = sum(count.download for count in sums), sum(count.upload for count in sums)
+    log.info(
+        "%s: %d clients, +%s down, +%s up in %.1f s",
+        runtime.facts.name,
+        len(step.clients),
+        human_bytes(down),
+        human_bytes(up),
+        step.outcome.duration,
+    )
+
+
+def human_bytes(count: float) -> str:
+    """1.3 GiB: IEC units, as a person reads them."""
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} PiB"

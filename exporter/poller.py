@@ -1,0 +1,96 @@
+"""One thread a source: when to poll, what to do when that fails, and that no source waits for another."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+from exporter.clock import Clock
+from exporter.committer import Failure, Outcome, Success
+from exporter.sources import Source, SourceError
+
+log = logging.getLogger(__name__)
+
+REFUSALS = frozenset({"login", "forbidden", "rate_limited"})
+"""Failures that trying again makes worse: controllers lock accounts after a few log-ins (UniFi reference, §2)."""
+
+LONGEST_BACK_OFF = 900.0
+"""Seconds; a mended password is noticed within this time."""
+
+
+class Poller:
+    """Polls one source on a fixed grid of intervals, the first time at once, and hands in how it went."""
+
+    def __init__(
+        self,
+        name: str,
+        source: Source,
+        submit: Callable[[str, Outcome], None],
+        *,
+        interval: float,
+        clock: Clock,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        """interval: seconds between two polls. jitter: 0 to 1, sets where in the interval the second poll falls."""
+        self.name = name
+        self.polled = threading.Event()
+        self._source = source
+        self._submit = submit
+        self._interval = interval
+        self._clock = clock
+        self._jitter = jitter
+        self._ending = threading.Event()
+        self._refused = 0
+        self._thread = threading.Thread(target=self._run, name=f"poll {name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to poll."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask the thread to end after the poll it is in; `join` waits for it."""
+        self._ending.set()
+
+    def join(self, timeout: float) -> bool:
+        """Whether the thread ended within `timeout` seconds."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        due = self._clock.steady() + self._interval * (1 + self._jitter()) / 2  # many sources do not go on in step
+        pause = self.poll_once()
+        self.polled.set()
+        while not self._ending.wait(max(due - self._clock.steady(), pause, 0.0)):
+            due = max(due + self._interval, self._clock.steady())
+            pause = self.poll_once()
+        with suppress(SourceError):  # what ends anyway need not say that it could not log out
+            self._source.close()
+
+    def poll_once(self) -> float:
+        """Poll, hand in the outcome, and say how many seconds to stay away at the least."""
+        at, started = self._clock.wall(), self._clock.steady()
+        try:
+            poll = self._source.poll()
+        except SourceError as error:
+            outcome: Outcome = Failure(error.reason, str(error), at, self._clock.steady() - started)
+            pause = self._back_off(error)
+        except Exception as error:
+            log.exception("%s: a fault in the exporter itself; please report it", self.name)
+            outcome = Failure("internal", f"a fault in the exporter itself: {error!r}", at, 0.0)
+            pause = 0.0
+        else:
+            outcome = Success(poll, at, started, self._clock.steady() - started)
+            self._refused, pause = 0, 0.0
+        self._submit(self.name, outcome)
+        return pause
+
+    def _back_off(self, error: SourceError) -> float:
+        if error.reason not in REFUSALS:
+            self._refused = 0
+            return error.retry_after or 0.0
+        self._refused += 1
+        doubled = min(LONGEST_BACK_OFF, self._interval * 2.0 ** min(self._refused, 10))
+        return max(doubled, error.retry_after or 0.0)

@@ -1,0 +1,239 @@
+"""Puts the parts together: state, sources, committer, pollers and web server, and takes them apart again."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import signal
+import socket
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import uvicorn
+from msgspec import Struct
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+
+import exporter
+from exporter import metrics
+from exporter.clock import Clock
+from exporter.committer import Committer
+from exporter.exposition import Exposition, Page
+from exporter.naming import People, Person
+from exporter.poller import Poller
+from exporter.runtime import SourceFacts
+from exporter.series import Scrapes
+from exporter.sources import SOURCES, Source
+from exporter.sources.unifi import UnifiSettings
+from exporter.store import State, StateError
+from exporter.web import make_app
+from exporter.web.status import status_page
+
+if TYPE_CHECKING:
+    from exporter.config import Config
+    from exporter.config.schema import UnifiSource as UnifiEntry
+
+log = logging.getLogger(__name__)
+
+ENDING = 4.0
+"""Seconds that polls under way and the last commit have once the process is asked to end."""
+
+SCOPES: Mapping[str, str] = {"unifi": "attached", "nlbwmon": "internet"}
+"""What each kind of source meters; the label `scope` of bandwidth_source_info."""
+
+
+class Settings(Struct, frozen=True):
+    """What a running exporter needs beside its sources. Durations are seconds. banner: words for the status page."""
+
+    host: str
+    port: int
+    state: Path
+    client_ttl: float
+    new_series_hold: float
+    people: People
+    banner: str = ""
+
+
+class Own:
+    """The metrics about the process itself, kept and rendered by prometheus-client."""
+
+    def __init__(self) -> None:
+        disable_created_metrics()  # Prometheus before 3 stores them as series of their own
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        info = metrics.BUILD_INFO
+        Gauge(info.name, info.help, info.labels, registry=self._registry).labels(
+            exporter.__version__, platform.python_version()
+        ).set(1)
+        failures = metrics.COMMIT_FAILURES
+        self.commit_failures = Counter(failures.name, failures.help, registry=self._registry)
+
+    def render(self) -> bytes:
+        """The samples, in the text format 0.0.4."""
+        return generate_latest(self._registry)
+
+
+class Exporter:
+    """The running whole. `start`, then serve `app`, then `stop`."""
+
+    def __init__(
+        self, settings: Settings, sources: Iterable[tuple[SourceFacts, Source]], clock: Clock | None = None
+    ) -> None:
+        """Opens the state; raises StateError with words for the user."""
+        clock = clock or Clock()
+        own = Own()
+        pairs = list(sources)
+        self.settings = settings
+        self.state = State.open(settings.state)
+        self._clock = clock
+        self.scrapes = Scrapes(settings.new_series_hold, _steady_of(self.state.scraped_at, clock))
+        self.exposition = Exposition(own.render)
+        self.committer = Committer(
+            self.state,
+            [facts for facts, _ in pairs],
+            exposition=self.exposition,
+            scrapes=self.scrapes,
+            client_ttl=settings.client_ttl,
+            people=settings.people,
+            clock=clock,
+            on_commit_failure=own.commit_failures.inc,
+        )
+        self.pollers = [
+            Poller(facts.name, source, self.committer.submit, interval=facts.interval, clock=clock)
+            for facts, source in pairs
+        ]
+
+    def start(self) -> None:
+        """Begin to poll and to count."""
+        self.committer.start()
+        for poller in self.pollers:
+            poller.start()
+
+    def stop(self) -> None:
+        """Let polls under way come in, commit them, close the state."""
+        for poller in self.pollers:
+            poller.stop()
+        deadline = time.monotonic() + ENDING
+        for poller in self.pollers:
+            if not poller.join(max(0.0, deadline - time.monotonic() - 1.0)):
+                log.warning("%s: the poll under way is given up; the next start counts its bytes", poller.name)
+        if self.committer.stop(max(1.0, deadline - time.monotonic())):
+            self.state.close()
+        else:
+            log.warning("the last commit did not come to its end; the next start counts its bytes")
+
+    def page(self, source: str | None) -> Page | None:
+        """See exporter.exposition."""
+        return self.exposition.page(source)
+
+    def scraped(self, generation: int, source: str | None) -> None:
+        """A Prometheus server was shown a whole page."""
+        self.scrapes.answered(generation, source, self._clock.steady())
+
+    def healthy(self) -> str:
+        """ "" or what is wrong with the process itself."""
+        return "" if self.committer.alive else "the committer has ended: nothing is counted; see the log and restart"
+
+    def ready(self) -> str:
+        """ "" or what is still waited for."""
+        waiting = [poller.name for poller in self.pollers if not poller.polled.is_set()]
+        return f"waiting for the first poll of: {', '.join(waiting)}" if waiting else self.healthy()
+
+    def status(self) -> str:
+        """The page for people."""
+        return status_page(
+            list(self.committer.runtimes.values()),
+            self.settings.people,
+            version=exporter.__version__,
+            banner=self.settings.banner,
+            trouble=self.healthy() or self.committer.commit_error,
+        )
+
+
+def _steady_of(wall: float | None, clock: Clock) -> float | None:
+    """A remembered wall time on the steady clock. One that lies ahead was written before our clock was set back."""
+    return None if wall is None else clock.steady() - max(0.0, clock.wall() - wall)
+
+
+def serve(settings: Settings, sources: Iterable[tuple[SourceFacts, Source]]) -> int:
+    """Run until SIGTERM or SIGINT. The exit status: 1 where socket or state cannot be had, which is said."""
+    with ExitStack() as stack:
+        try:
+            listener = stack.enter_context(_listen(settings.host, settings.port))
+            running = Exporter(settings, sources)
+        except (OSError, StateError) as error:
+            log.critical("%s", error)
+            return 1
+        server = uvicorn.Server(
+            uvicorn.Config(
+                make_app(running),
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                lifespan="off",
+                timeout_graceful_shutdown=1,
+                timeout_keep_alive=75,
+            )
+        )
+        # uvicorn hands the signal on once it has ended; ours to end by is its return.
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signum, lambda *_: None)
+        stack.callback(running.stop)
+        running.start()
+        log.info("http://%s:%d/ serves the status page, and /metrics", *listener.getsockname()[:2])
+        server.run(sockets=[listener])
+    return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=128)
+    except OSError as error:
+        raise OSError(
+            f"cannot listen on {host}:{port}: {error.strerror}. Is another exporter running there? "
+            "Choose another place with web.listen"
+        ) from error
+
+
+def run(config: Config) -> int:
+    """Run the sources of a configuration."""
+    settings = Settings(
+        host=config.web.listen.host,
+        port=config.web.listen.port,
+        state=config.state,
+        client_ttl=config.client_ttl,
+        new_series_hold=config.new_series_hold,
+        people={mac: Person(who.name, who.owner, who.category) for mac, who in config.clients.items()},
+    )
+    sources = [
+        (
+            SourceFacts(entry.name, entry.kind, SCOPES[entry.kind], entry.interval, entry.max_rate or config.max_rate),
+            SOURCES[entry.kind](_unifi_settings(entry)),
+        )
+        for entry in config.sources
+    ]
+    return serve(settings, sources)
+
+
+def _unifi_settings(entry: UnifiEntry) -> UnifiSettings:
+    return UnifiSettings(
+        url=entry.url,
+        username=entry.username or "",
+        password=entry.password.get_secret_value() if entry.password else "",
+        api_key=entry.api_key.get_secret_value() if entry.api_key else "",
+        sites=entry.sites,
+        timeout=entry.timeout,
+        verify_tls=entry.verify_tls,
+        ca_file=str(entry.ca_file or ""),
+        exclude=entry.exclude,
+    )
