@@ -17,7 +17,7 @@ from urllib.parse import quote
 from exporter.model import Poll
 from exporter.sources.base import SourceError
 from exporter.sources.unifi import payload
-from exporter.sources.unifi.readings import SiteClients, poll_of
+from exporter.sources.unifi.readings import Readings, SiteClients
 from exporter.sources.unifi.session import NETWORK, Session
 from exporter.sources.unifi.settings import UnifiSettings
 from exporter.sources.unifi.transport import BODY_LIMIT, Answer
@@ -39,7 +39,7 @@ class UnifiSource:
         self, settings: UnifiSettings, wall: Callable[[], float] = time.time, body_limit: int = BODY_LIMIT
     ) -> None:
         self._settings = settings
-        self._exclude = frozenset(mac.lower() for mac in settings.exclude)
+        self._readings = Readings(settings.exclude)
         self._session = Session(settings, wall, body_limit)
         self._failed: dict[str, str] = {}
 
@@ -63,7 +63,7 @@ class UnifiSource:
         self._report(errors)
         if len(good) < len(names):
             bad["site_failed"] = len(names) - len(good)
-        return poll_of(good, identity=identity, exclude=self._exclude, bad=bad.items())
+        return self._readings.poll(good, identity=identity, bad=bad.items())
 
     def close(self) -> None:
         """Log out and free the connections."""

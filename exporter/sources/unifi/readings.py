@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
@@ -42,72 +42,102 @@ class SiteClients(Struct, frozen=True):
     at: float
 
 
-def poll_of(
-    sites: Sequence[SiteClients],
-    *,
-    identity: str | None = None,
-    exclude: frozenset[str] = frozenset(),
-    bad: Iterable[tuple[str, int]] = (),
-) -> Poll:
-    """What one poll brought home. `exclude` holds MACs in lower case, `bad` what was skipped before it came here."""
-    readings: list[Reading] = []
-    clients: list[Client] = []
-    skipped: Counter[str] = Counter()
-    for reason, number in bad:
-        skipped[reason] += number
-    for site in sites:
-        wrong = _read_site(site, exclude, readings, clients)
-        if wrong:
-            skipped["mac"] += wrong
-    return Poll(
-        identity=identity,
-        readings=tuple(readings),
-        clients=tuple(clients),
-        complete={Collection("client", site.site): "" for site in sites},
-        refresh=REFRESH,
-        meter_at=min((site.meter_at for site in sites if site.meter_at is not None), default=None),
-        bad_records=dict(skipped),
-    )
+class Keys(NamedTuple):
+    """What a client's records are known by: `subjects` are the client and its site's sum."""
+
+    mac: str
+    wired: CounterKey
+    wireless: CounterKey
+    subjects: tuple[SubjectKey, SubjectKey]
 
 
-def _read_site(here: SiteClients, exclude: frozenset[str], readings: list[Reading], clients: list[Client]) -> int:
-    """Add a site's readings and clients; return how many records have no usable MAC."""
-    site = here.site
-    ahead = 0.0 if here.meter_at is None else here.meter_at - here.at  # of the controller's clock before ours
-    whole_site = SubjectKey("site", site, "")
-    newest: dict[str, tuple[float, int]] = {}  # where in `clients` a MAC stands, and when it was last seen
-    wrong = 0
-    for station in here.stations:
-        mac = station.mac.lower()
-        if not _is_mac(mac):
-            wrong += 1
-            continue
-        if mac in exclude:
-            continue
-        wired = is_wired(station)
-        count = count_of(station, wired)
-        seen = station.last_seen or 0.0
-        if count is not None:
-            readings.append(
-                Reading(
-                    CounterKey("client", site, f"{mac}|wired" if wired else f"{mac}|wireless"),
-                    (SubjectKey("client", site, mac), whole_site),
-                    count,
-                    seen,
-                    station.first_seen or None,
-                    speed_of(station, wired),
-                    session="" if station.assoc_time is None else str(station.assoc_time),
+class Readings:
+    """Turns one source's records into polls.
+
+    The keys of the clients of the last poll are kept, by site and MAC as the controller writes it: making and checking
+    them anew costs as much as all the rest, and the ledger's memory can share them.
+    """
+
+    def __init__(self, exclude: frozenset[str] = frozenset()) -> None:
+        self._exclude = frozenset(mac.lower() for mac in exclude)
+        self._known: dict[str, dict[str, Keys]] = {}
+
+    def poll(
+        self, sites: Sequence[SiteClients], *, identity: str | None = None, bad: Iterable[tuple[str, int]] = ()
+    ) -> Poll:
+        """What one poll brought home. `bad` is what was skipped before it came here, by reason."""
+        readings: list[Reading] = []
+        clients: list[Client] = []
+        skipped: Counter[str] = Counter()
+        for reason, number in bad:
+            skipped[reason] += number
+        for site in sites:
+            wrong = self._read(site, readings, clients)
+            if wrong:
+                skipped["mac"] += wrong
+        return Poll(
+            identity=identity,
+            readings=tuple(readings),
+            clients=tuple(clients),
+            complete={Collection("client", site.site): "" for site in sites},
+            refresh=REFRESH,
+            meter_at=min((site.meter_at for site in sites if site.meter_at is not None), default=None),
+            bad_records=dict(skipped),
+        )
+
+    def _read(self, here: SiteClients, readings: list[Reading], clients: list[Client]) -> int:
+        """Add a site's readings and clients; return how many records have no usable MAC."""
+        ahead = 0.0 if here.meter_at is None else here.meter_at - here.at  # of the controller's clock before ours
+        known = self._known.get(here.site, {})
+        met: dict[str, Keys] = {}
+        newest: dict[str, tuple[float, int]] = {}  # when a MAC was last seen, and where in `clients` it stands
+        wrong = 0
+        for station in here.stations:
+            keys = known.get(station.mac) or _keys(here.site, station.mac)
+            if keys is None:
+                wrong += 1
+                continue
+            if keys.mac in self._exclude:
+                continue
+            met[station.mac] = keys
+            wired = is_wired(station)
+            count = count_of(station, wired)
+            seen = station.last_seen or 0.0
+            if count is not None:
+                readings.append(
+                    Reading(
+                        keys.wired if wired else keys.wireless,
+                        keys.subjects,
+                        count,
+                        seen,
+                        station.first_seen or None,
+                        speed_of(station, wired),
+                        session="" if station.assoc_time is None else str(station.assoc_time),
+                    )
                 )
-            )
-        # A MAC may be listed twice (just moved from cable to air): the ledger wants both readings, a page one client.
-        before = newest.get(mac)
-        if before is None:
-            newest[mac] = (seen, len(clients))
-            clients.append(_client(station, site, mac, wired, ahead))
-        elif seen > before[0]:
-            newest[mac] = (seen, before[1])
-            clients[before[1]] = _client(station, site, mac, wired, ahead)
-    return wrong
+            # A MAC may be listed twice (moved from cable to air): the ledger wants both readings, a page one client.
+            before = newest.get(keys.mac)
+            if before is None:
+                newest[keys.mac] = seen, len(clients)
+                clients.append(_client(station, here.site, keys.mac, wired, ahead))
+            elif seen > before[0]:
+                newest[keys.mac] = seen, before[1]
+                clients[before[1]] = _client(station, here.site, keys.mac, wired, ahead)
+        self._known[here.site] = met
+        return wrong
+
+
+def _keys(site: str, written: str) -> Keys | None:
+    """The keys of a client, None where its MAC is none."""
+    mac = written.lower()
+    if not _is_mac(mac):
+        return None
+    return Keys(
+        mac,
+        CounterKey("client", site, mac + "|wired"),
+        CounterKey("client", site, mac + "|wireless"),
+        (SubjectKey("client", site, mac), SubjectKey("site", site, "")),
+    )
 
 
 def is_wired(station: Station) -> bool:
