@@ -99,8 +99,12 @@ def advance(memory: Memory, poll: Poll, moment: Moment, *, interval: float, max_
             if increase != ZERO or subject not in totals
         },
         collections={
-            collection: Completed(moment.tick, _furthest(completed.get(collection), poll.meter_at), mark)
-            for collection, mark in poll.complete.items()
+            # What another meter's complete readings proved is void, also where this poll was not complete.
+            **{collection: Completed(moment.tick, None, "") for collection in memory.collections if another_meter},
+            **{
+                collection: Completed(moment.tick, _furthest(completed.get(collection), poll.meter_at), mark)
+                for collection, mark in poll.complete.items()
+            },
         },
         increases=increases,
         events=events,
