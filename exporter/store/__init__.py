@@ -1,0 +1,6 @@
+"""The ledger of record: what is remembered of every source, in one SQLite file."""
+
+from exporter.store.errors import StateError
+from exporter.store.state import State
+
+__all__ = ["State", "StateError"]

@@ -1,0 +1,88 @@
+"""The tables, as the newest migration leaves them. Types are those that SQLite and PostgreSQL share.
+
+Four texts name a counter or a subject, but the exporter finds its row by `id`: finding 20,000 rows a poll by texts
+takes longer than writing them. Bytes, packets and seconds are as in `exporter.model`.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, MetaData, Table, Text, UniqueConstraint, false
+
+metadata = MetaData()
+
+# Only "INTEGER" is SQLite's own row number, and it has 64 bits.
+Id = BigInteger().with_variant(Integer(), "sqlite")
+
+meta = Table("meta", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
+
+source = Table(
+    "source",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("identity", Text),
+    Column("number", BigInteger, nullable=False),
+    Column("tick", Double, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("gaps", BigInteger, nullable=False),
+)
+
+collection = Table(
+    "collection",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("site", Text, primary_key=True),
+    Column("tick", Double, nullable=False),
+    Column("meter_at", Double),
+    Column("mark", Text, nullable=False),
+)
+
+counter = Table(
+    "counter",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("site", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("download", BigInteger, nullable=False, server_default="0"),
+    Column("upload", BigInteger, nullable=False, server_default="0"),
+    Column("download_packets", BigInteger, nullable=False, server_default="0"),
+    Column("upload_packets", BigInteger, nullable=False, server_default="0"),
+    Column("moved", Double, nullable=False, server_default="0"),
+    Column("speed", Double),
+    Column("mark", Text, nullable=False, server_default=""),
+    Column("age", Double),
+    Column("aged", Double, nullable=False, server_default="0"),
+    Column("session", Text, nullable=False, server_default=""),
+    Column("wide", Boolean, nullable=False, server_default=false()),
+    # NULL: nothing is held.
+    Column("held_download", BigInteger),
+    Column("held_upload", BigInteger),
+    Column("held_download_packets", BigInteger),
+    Column("held_upload_packets", BigInteger),
+    Column("held_at", Double, nullable=False, server_default="0"),
+    Column("doubt", Text, nullable=False, server_default=""),
+    UniqueConstraint("source", "kind", "site", "key", name="counter_name"),
+)
+
+subject = Table(
+    "subject",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("site", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    # NULL: no total yet.
+    Column("download", BigInteger),
+    Column("upload", BigInteger),
+    Column("download_packets", BigInteger),
+    Column("upload_packets", BigInteger),
+    # NULL: the series shows its total.
+    Column("shown_download", BigInteger),
+    Column("shown_upload", BigInteger),
+    Column("shown_download_packets", BigInteger),
+    Column("shown_upload_packets", BigInteger),
+    UniqueConstraint("source", "kind", "site", "key", name="subject_name"),
+)

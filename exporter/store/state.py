@@ -1,0 +1,164 @@
+"""The state file in use: loaded at the start, committed to before anything is published."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from exporter.model import Memory, Write
+from exporter.store import database, rows
+from exporter.store.errors import StateError, explained, from_system, result_code
+from exporter.store.lock import Lock
+from exporter.store.rows import Ids
+
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+class State:
+    """The state file. Any thread may use it, one at a time: the others wait."""
+
+    def __init__(self, path: Path, lock: Lock) -> None:
+        """For `open` only."""
+        self._path = path
+        self._lock = lock
+        self._guard = threading.Lock()
+        self._ids: dict[str, Ids] = {}
+        self._connection: sqlite3.Connection | None = None
+        self._closed = False
+        connection = self._connect()
+        self._exporter_id = _exporter_id(connection)
+        scraped_at = rows.get_meta(connection, "scraped_at")
+        self._scraped_at = None if scraped_at is None else float(scraped_at)
+
+    @classmethod
+    def open(cls, path: Path) -> State:
+        """Open the state file, made (mode 0600, with its folder) or upgraded (after a copy) where needed.
+
+        Raises StateError where the file cannot be used; then it is as it was before.
+        """
+        try:
+            path = path.resolve()
+        except (OSError, RuntimeError) as error:
+            raise StateError(f"state file {path}: {error}. Check `state` in the configuration.") from error
+        database.make_folder(path)
+        lock = Lock(path)
+        try:
+            with explained(path, "cannot open it"):
+                return cls(path, lock)
+        except BaseException:
+            lock.release()
+            raise
+
+    @property
+    def scraped_at(self) -> float | None:
+        """Unix seconds of the last scrape by a Prometheus that was committed; None where there never was one."""
+        return self._scraped_at
+
+    @property
+    def exporter_id(self) -> str:
+        """The name of this ledger among others: a UUID, made with the file."""
+        return self._exporter_id
+
+    def load(self, name: str) -> Memory:
+        """All that is remembered of the source `name`; empty where it is unknown. Raises StateError."""
+        with self._guard, explained(self._path, f"cannot load the source {name!r}"):
+            try:
+                memory, self._ids[name] = rows.read(self._ready(), name)
+            except BaseException as error:
+                self._recover(error)
+                raise
+        return memory
+
+    def commit(self, writes: Sequence[Write], scraped_at: float | None = None) -> None:
+        """Make all of it durable in one transaction. `scraped_at`: see the property; None leaves it as it is.
+
+        Raises StateError, with nothing changed; the next commit may succeed when the cause is gone.
+        """
+        with self._guard, explained(self._path, "cannot commit"):
+            try:
+                self._write(self._ready(), writes, scraped_at)
+            except BaseException as error:
+                self._recover(error)
+                # They may name rows that were rolled back.
+                for write in writes:
+                    self._ids.pop(write.name, None)
+                raise
+            if scraped_at is not None:
+                self._scraped_at = scraped_at
+
+    def close(self) -> None:
+        """Close the file and let another exporter have it. A second call does nothing."""
+        with self._guard:
+            if self._closed:
+                return
+            self._closed = True
+            try:
+                self._disconnect()
+            finally:
+                self._lock.release()
+
+    def _write(self, connection: sqlite3.Connection, writes: Sequence[Write], scraped_at: float | None) -> None:
+        with database.transaction(connection):
+            for write in writes:
+                if write.name not in self._ids:
+                    self._ids[write.name] = rows.read(connection, write.name)[1]
+                rows.write(connection, write, self._ids[write.name], self._free)
+            if scraped_at is not None:
+                rows.set_meta(connection, "scraped_at", repr(float(scraped_at)))
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = database.open_checked(self._path)
+        self._free = rows.free_ids(connection)
+        file = self._path.stat()
+        self._inode = (file.st_dev, file.st_ino)
+        self._connection = connection
+        return connection
+
+    def _ready(self) -> sqlite3.Connection:
+        if self._closed:
+            raise StateError(f"state file {self._path}: it was closed. Open it again.")
+        self._stay()
+        return self._connection or self._connect()
+
+    def _stay(self) -> None:
+        """SQLite does not notice that its file was moved or deleted; what it then writes is lost at the next start."""
+        try:
+            file = self._path.stat()
+        except OSError as error:
+            raise from_system(self._path, "it was moved or deleted while in use", error) from error
+        if (file.st_dev, file.st_ino) != self._inode:
+            raise StateError(
+                f"state file {self._path}: another file was put in its place while it was in use. Restart the exporter"
+                " to use the new one, or put the old one back."
+            )
+
+    def _recover(self, error: BaseException) -> None:
+        """Let go of a connection that is stuck in a transaction, or that keeps damaged pages in its memory.
+
+        Any other is kept: what it wrote of a failed commit is overwritten by the next, while a new connection might
+        find it in the log and take it for committed.
+        """
+        stuck = self._connection is not None and self._connection.in_transaction
+        if stuck or result_code(error) in _DAMAGED:
+            with suppress(sqlite3.Error):
+                self._disconnect()
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        self._ids.clear()
+        if connection is not None:
+            connection.close()
+
+
+def _exporter_id(connection: sqlite3.Connection) -> str:
+    known = rows.get_meta(connection, "exporter_id")
+    if known is not None:
+        return known
+    made = str(uuid.uuid4())
+    with database.transaction(connection):
+        rows.set_meta(connection, "exporter_id", made)
+    return made
