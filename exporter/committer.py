@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -81,19 +81,18 @@ class Committer:
         client_ttl: float,
         people: People,
         clock: Clock,
-        on_commit_failure: Callable[[], None],
     ) -> None:
         self._state = state
         self._exposition = exposition
         self._scrapes = scrapes
         self._people = people
         self._clock = clock
-        self._on_commit_failure = on_commit_failure
         self._scraped_at = state.scraped_at
         self._inbox: queue.SimpleQueue[tuple[str, Outcome] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
         self.runtimes = {facts.name: self._begin(facts, client_ttl) for facts in sources}
         self.commit_error = ""
+        self.commit_failures = 0
         exposition.publish(self._render(self.runtimes.values()))
 
     def _begin(self, facts: SourceFacts, client_ttl: float) -> Runtime:
@@ -204,7 +203,7 @@ class Committer:
         try:
             self._state.commit(writes, scraped_at)
         except StateError as error:
-            self._on_commit_failure()
+            self.commit_failures += 1
             if str(error) != self.commit_error:
                 log.critical("nothing is published until this is mended: %s", error)
             self.commit_error = str(error)

@@ -7,21 +7,16 @@ import platform
 import signal
 import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvicorn
 from msgspec import Struct
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    ProcessCollector,
-    disable_created_metrics,
-    generate_latest,
-)
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 import exporter
 from exporter import metrics
@@ -63,19 +58,22 @@ class Settings(Struct, frozen=True):
     banner: str = ""
 
 
-class Own:
-    """The metrics about the process itself, kept and rendered by prometheus-client."""
+class Own(Collector):
+    """The metrics about the process itself, rendered by prometheus-client."""
 
-    def __init__(self) -> None:
-        disable_created_metrics()  # Prometheus before 3 stores them as series of their own
+    def __init__(self, commit_failures: Callable[[], int]) -> None:
+        self._commit_failures = commit_failures
         self._registry = CollectorRegistry()
+        self._registry.register(self)
         ProcessCollector(registry=self._registry)
-        info = metrics.BUILD_INFO
-        Gauge(info.name, info.help, info.labels, registry=self._registry).labels(
-            exporter.__version__, platform.python_version()
-        ).set(1)
-        failures = metrics.COMMIT_FAILURES
-        self.commit_failures = Counter(failures.name, failures.help, registry=self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """Fresh families, for prometheus-client."""
+        build, failures = metrics.BUILD_INFO, metrics.COMMIT_FAILURES
+        info = GaugeMetricFamily(build.name, build.help, labels=build.labels)
+        info.add_metric((exporter.__version__, platform.python_version()), 1)
+        yield info
+        yield CounterMetricFamily(failures.name, failures.help, value=self._commit_failures())
 
     def render(self) -> bytes:
         """The samples, in the text format 0.0.4."""
@@ -90,13 +88,12 @@ class Exporter:
     ) -> None:
         """Opens the state; raises StateError with words for the user."""
         clock = clock or Clock()
-        own = Own()
         pairs = list(sources)
         self.settings = settings
         self.state = State.open(settings.state)
         self._clock = clock
         self.scrapes = Scrapes(settings.new_series_hold, _steady_of(self.state.scraped_at, clock))
-        self.exposition = Exposition(own.render)
+        self.exposition = Exposition(Own(lambda: self.committer.commit_failures).render)
         self.committer = Committer(
             self.state,
             [facts for facts, _ in pairs],
@@ -105,7 +102,6 @@ class Exporter:
             client_ttl=settings.client_ttl,
             people=settings.people,
             clock=clock,
-            on_commit_failure=own.commit_failures.inc,
         )
         self.pollers = [
             Poller(facts.name, source, self.committer.submit, interval=facts.interval, clock=clock)
