@@ -25,7 +25,7 @@ _WORDS = {
     "missing": "is missing",
     "tuple_type": "must be a list",
     "frozen_set_type": "must be a list",
-    "mapping_type": 'must hold MAC addresses, such as "02:aa:bb:cc:dd:01": {name: Kitchen laptop}',
+    "dict_type": 'must hold MAC addresses, such as "02:aa:bb:cc:dd:01": {name: Kitchen laptop}',
 }
 
 

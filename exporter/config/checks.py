@@ -52,21 +52,21 @@ def read_secret_files(tree: Mapping[str, Tree], document: Document, folder: Path
         for secret in SECRETS:
             path = source.pop(f"{secret}_file", None)
             here = (*place, f"{secret}_file")
-            if path is None:
-                continue
-            if not isinstance(path, str):
-                document.findings.append(Finding(here, "must be text"))
-            elif secret in source:
+            if path is not None and secret in source:
                 document.findings.append(Finding(here, f"stands beside {secret}; keep one of them"))
-            else:
+            elif path is not None:
                 # What is wrong with the secret is to be mended where its file is named.
                 document.lines[*place, secret] = document.lines[here]
                 source[secret] = _secret_in(path, here, document, folder)
 
 
-def _secret_in(path: str, place: Place, document: Document, folder: Path) -> str:
+def _secret_in(path: Tree, place: Place, document: Document, folder: Path) -> str:
     try:
+        if not isinstance(path, str):
+            raise values.Wrong("must be text")
         text = in_folder(folder, path).read_bytes().decode()
+    except values.Wrong as wrong:
+        words = str(wrong)
     except UnicodeDecodeError:
         words = "the file holds no UTF-8 text"
     except (OSError, ValueError, RuntimeError) as error:

@@ -71,7 +71,7 @@ def _compose(text: str) -> yaml.Node | None:
         return yaml.compose(text, _Loader)
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise SyntaxProblem(line, f"the character {ord(error.character):#x} is not allowed in YAML") from error
+        raise SyntaxProblem(line, f"the character {ord(text[error.position]):#x} is not allowed in YAML") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         raise SyntaxProblem(mark.line + 1 if mark else None, f"is no YAML: {one_line(error.problem or '')}") from error
