@@ -143,8 +143,8 @@ class Transport:
         elif self._ca_file:
             try:
                 context.load_verify_locations(self._ca_file)
-            except (OSError, ValueError) as error:
-                what = getattr(error, "strerror", None) or "no certificate in it"
+            except OSError as error:
+                what = "no PEM certificate in it" if isinstance(error, ssl.SSLError) else error.strerror
                 raise SourceError("tls", f"{url}: ca_file {self._ca_file} cannot be used: {what}") from None
         else:
             context.load_default_certs()
