@@ -6,7 +6,19 @@ takes longer than writing them. Bytes, packets and seconds are as in `exporter.m
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, MetaData, Table, Text, UniqueConstraint, false
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+    text,
+)
 
 metadata = MetaData()
 
@@ -51,10 +63,10 @@ counter = Table(
     Column("upload_packets", BigInteger, nullable=False, server_default="0"),
     Column("moved", Double, nullable=False, server_default="0"),
     Column("speed", Double),
-    Column("mark", Text, nullable=False, server_default=""),
+    Column("mark", Text, nullable=False, server_default=text("''")),
     Column("age", Double),
     Column("aged", Double, nullable=False, server_default="0"),
-    Column("session", Text, nullable=False, server_default=""),
+    Column("session", Text, nullable=False, server_default=text("''")),
     Column("wide", Boolean, nullable=False, server_default=false()),
     # NULL: nothing is held.
     Column("held_download", BigInteger),
@@ -62,7 +74,7 @@ counter = Table(
     Column("held_download_packets", BigInteger),
     Column("held_upload_packets", BigInteger),
     Column("held_at", Double, nullable=False, server_default="0"),
-    Column("doubt", Text, nullable=False, server_default=""),
+    Column("doubt", Text, nullable=False, server_default=text("''")),
     UniqueConstraint("source", "kind", "site", "key", name="counter_name"),
 )
 

@@ -54,14 +54,14 @@ def upgrade() -> None:
         sa.Column("upload_packets", sa.BigInteger, nullable=False, server_default="0"),
         sa.Column("moved", sa.Double, nullable=False, server_default="0"),
         sa.Column("speed", sa.Double),
-        sa.Column("mark", sa.Text, nullable=False, server_default=""),
+        sa.Column("mark", sa.Text, nullable=False, server_default=sa.text("''")),
         sa.Column("age", sa.Double),
         sa.Column("aged", sa.Double, nullable=False, server_default="0"),
-        sa.Column("session", sa.Text, nullable=False, server_default=""),
+        sa.Column("session", sa.Text, nullable=False, server_default=sa.text("''")),
         sa.Column("wide", sa.Boolean, nullable=False, server_default=sa.false()),
         *_counts("held_"),
         sa.Column("held_at", sa.Double, nullable=False, server_default="0"),
-        sa.Column("doubt", sa.Text, nullable=False, server_default=""),
+        sa.Column("doubt", sa.Text, nullable=False, server_default=sa.text("''")),
         sa.UniqueConstraint("source", "kind", "site", "key", name="counter_name"),
     )
     op.create_table(
