@@ -54,7 +54,7 @@ def run(
 
     if not config.exists():
         _refuse(
-            f"There is no {config} here. Copy config.example.yaml to {config} and put your controller in,\n"
+            f"There is no {config}. Copy config.example.yaml there and put your controller in,\n"
             "or see what it looks like on a simulated network first: bandwidth-exporter demo"
         )
     try:

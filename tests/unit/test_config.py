@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -341,6 +342,11 @@ def test_the_example_is_valid_and_names_every_key(tmp_path: Path) -> None:
     for model in (Config, Web, UnifiSource, KnownClient):
         for key in model.model_fields:
             assert f"{key}:" in text, key
+
+
+def test_the_readme_shows_a_valid_one() -> None:
+    (text,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert read(text, HERE, {"UNIFI_PASSWORD": "hush"}).sources[0].password == SecretStr("hush")
 
 
 def test_defaults() -> None:
