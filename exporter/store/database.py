@@ -118,7 +118,7 @@ def _upgrade(path: Path, connection: sqlite3.Connection, revision: str | None) -
 
 def _newer(path: Path, revision: str, newest: str) -> StateError:
     copy = _copy_path(path, newest)
-    way_back = f", or put back the copy {copy} (what was counted since is lost then)" if copy.exists() else ""
+    way_back = f", or put back the copy {copy}, without what was counted since" if copy.exists() else ""
     return StateError(
         f"state file {path}: it was written by a newer version of the exporter (schema {revision}, this version knows"
         f" them up to {newest}). Run that version or a newer one{way_back}; this file was not changed."

@@ -17,7 +17,7 @@ _ADVICE = {
     sqlite3.SQLITE_FULL: ("the disk is full", "Make room on it, then it goes on from what was last committed."),
     sqlite3.SQLITE_IOERR: (
         "the disk refused to read or write",
-        "Look at the disk's health, quotas and the limit on file sizes; nothing that was committed before is touched.",
+        "Make sure that it is not full, and look at its health, its quotas and the limit on file sizes.",
     ),
     sqlite3.SQLITE_READONLY: (
         "it cannot be written to",
@@ -33,11 +33,11 @@ _ADVICE = {
     ),
     sqlite3.SQLITE_CORRUPT: (
         "it is damaged",
-        "Stop the exporter and put a backup in its place; without one, move it away: totals then start anew from 0.",
+        "Stop the exporter, put a backup in its place and delete its -wal and -shm (without a backup: totals start anew).",
     ),
     sqlite3.SQLITE_NOTADB: (
         "it is no SQLite database, or its head is damaged",
-        "Check `state` in the configuration. If it is right, put a backup in its place, or move the file away.",
+        "Check `state` in the configuration. If it is right, put a backup in its place and delete its -wal and -shm.",
     ),
 }
 _UNKNOWN = ("SQLite reports an error", "Nothing was changed; if it stays, restart the exporter and check the disk.")
