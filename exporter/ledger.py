@@ -193,6 +193,9 @@ def _judge(counter: Counter, reading: Reading, tick: float, refresh: float, max_
     before, count = counter.count, reading.count
     new_life = _is_new_life(counter, reading.life, tick)
     if new_life and reading.life is not None:  # row 5
+        base = reading.life.base
+        if base is not None and not _reaches(count, base) and counter.doubt != "fallen":
+            return _hold(counter, reading, tick, "fallen"), ZERO, ""  # lower than it began: false, or the base is
         increase, reason = _over_lives(before, counter.mark, count, reading.life)
     elif _reaches(count, before):  # row 6, and the end of a dip of row 9
         increase = _minus(count, before)
@@ -203,7 +206,7 @@ def _judge(counter: Counter, reading: Reading, tick: float, refresh: float, max_
         return _forget_held(counter), ZERO, "dip"
     elif _restarted(counter, reading):  # row 9
         base = reading.base
-        increase = _minus(count, base) if base is not None and _reaches(count, base) else ZERO
+        increase = ZERO if base is None else _minus(count, base)
         reason = "reset"
     else:
         return _hold(counter, reading, tick, "fallen"), ZERO, ""
@@ -230,20 +233,23 @@ def _is_new_life(counter: Counter, life: Life | None, tick: float) -> bool | Non
 
 def _over_lives(before: Count, mark: str, count: Count, life: Life) -> tuple[Count, str]:
     """Row 5: what moved since `before` was read in the life `mark`, over lives that closed since, up to `count`."""
-    increase, final = ZERO, None
-    for closed in life.closed:
-        if closed.mark == mark:
-            final = closed.final
-        elif _reaches(closed.final, closed.base):
-            increase = plus(increase, _minus(closed.final, closed.base))
-    if final is None and life.restarted:
-        final = life.base  # what the meter was restored from is a value the old life had
-    if final is not None and _reaches(final, before):
-        if life.restarted and _reaches(count, final):
-            return _minus(count, before), ""  # the old total goes on
-        increase = plus(increase, _minus(final, before))
-    if life.base is not None and _reaches(count, life.base):
-        increase = plus(increase, _minus(count, life.base))
+    increase, stood, went_on = ZERO, before, False
+    finals = [closed.final for closed in life.closed if closed.mark == mark]
+    lives: list[tuple[Count | None, Count]] = [(c.base, c.final) for c in life.closed if c.mark != mark]
+    if life.restarted and not life.closed and life.base is not None:
+        finals = [life.base]  # what the meter was restored from is a value the old life had
+    for final in finals:
+        if _reaches(final, before):
+            increase, stood = _minus(final, before), final
+    for base, final in [*lives, (life.base, count)]:
+        went_on = life.restarted and _reaches(final, stood) and (base is not None or stood is not before)
+        if went_on:  # the old total may have gone on, which is never more than what a new one would have counted
+            increase = plus(increase, _minus(final, stood))
+        elif base is not None and _reaches(final, base):
+            increase = plus(increase, _minus(final, base))
+        stood = final
+    if went_on:
+        return increase, ""
     if life.mark and not life.restarted:
         return increase, "rollover"
     return increase, "rollback" if life.base is not None and life.base != ZERO else "reset"
@@ -273,10 +279,11 @@ def _around(before: Count, count: Count) -> Count:
 def _restarted(counter: Counter, reading: Reading) -> bool:
     """Row 9: a fallen counter restarted if it is still fallen at the next reading or the client connected anew.
 
-    All zero is the commonest false value, and as a true one it has no bytes to count: it can wait.
+    All zero is the commonest false value, and as a true one it has no bytes to count: it can wait. So can a value
+    that is lower than the one a restart would have begun from.
     """
-    count = reading.count
-    if not (count.download or count.upload):
+    count, base = reading.count, reading.base
+    if not (count.download or count.upload) or (base is not None and not _reaches(count, base)):
         return False
     still_fallen = counter.held is not None and not _reaches(counter.held, counter.count)
     return still_fallen or (reading.session != counter.session and "" not in (reading.session, counter.session))

@@ -80,7 +80,8 @@ class Row:
     """One counter of the meter, and the truth about it. A stretch is what the row really counted in one go.
 
     real: all that moved. start, base: `real` and the raw value when the stretch began; told: the base that the meter
-    names. shown: how far into `real` committed readings saw. saved: the raw value a restored copy begins with.
+    names. shown: how far into `real` committed readings saw. saved: the raw value a restored copy begins with; filed: that
+    copy is of this period; copied: the highest one of this stretch. rolled, went_on: so since it was read.
     closed: the lives that ended and can still be read; tail: bytes that only they show.
     birth: `real` when the meter first knew the row. origin: `real` at first sight (None before it); before: its total then. lost: bytes that nobody could read; hidden: those of them that the
     evidence hints at, so that a ledger may find them. slack: bytes that were read, but not proved to be new.
@@ -94,6 +95,8 @@ class Row:
     told: Count = ZERO
     shown: Count = ZERO
     saved: Count = ZERO
+    filed: bool = True
+    copied: Count = ZERO
     stretch: int = 0
     since: float = 0.0
     born: float | None = None
@@ -113,6 +116,7 @@ class Row:
     floor_age: float = 0.0
     floor_session: int = 1
     went_on: bool = False
+    rolled: bool = False
     waiting: tuple[int, Count, bool] | None = None
 
     @property
@@ -126,9 +130,10 @@ class Row:
             self.closed += (Closed(mark, self.told, self.raw),)
             self.tail = plus(self.tail, tail)
         else:
-            saved = minus(highest(self.saved, self.base), self.base)
+            copied = minus(highest(self.copied, self.base), self.base)
             self.lost = plus(self.lost, tail)
-            self.hidden = plus(self.hidden, minus(highest(plus(self.start, saved), self.shown), self.shown))
+            self.hidden = plus(self.hidden, minus(highest(plus(self.start, copied), self.shown), self.shown))
+        self.copied = ZERO
         self.start, self.base, self.told, self.shown = self.real, base, told, self.real
         self.stretch += 1
         self.since = tick
@@ -152,7 +157,9 @@ class Row:
         """The least that it must be once the meter is at rest and was read."""
         if self.origin is None:
             return self.before
-        return minus(minus(self.most(), self.hidden), self.slack)
+        least = minus(minus(self.most(), self.hidden), self.slack)
+        forgotten = self.waiting is not None and self.waiting[0] != self.stretch
+        return minus(least, self.waiting[1]) if self.waiting is not None and forgotten else least
 
 
 @dataclass(slots=True)
@@ -206,7 +213,7 @@ class Meter:
     def save(self) -> None:
         """The meter writes a copy of itself, from which it is restored after a crash."""
         for row in self.rows.values():
-            row.saved = row.raw
+            row.saved, row.copied, row.filed = row.raw, row.raw, True
 
     def reset(self, keys: Members[str], *, restarted: bool = False, reconnects: bool = False) -> None:
         """Counters begin again from 0. A meter that names its lives loses all of them at once, closed ones too."""
@@ -215,7 +222,7 @@ class Meter:
             row = self.rows[key]
             row.end(ZERO, ZERO, self.tick)
             row.forget_closed()
-            row.saved, row.session = ZERO, row.session + reconnects
+            row.saved, row.filed, row.session = ZERO, False, row.session + reconnects
 
     def roll_over(self, *, readable: bool = True) -> None:
         """The meter closes its period and begins the next."""
@@ -223,27 +230,34 @@ class Meter:
         self._next_life()
         for row in self.rows.values():
             row.end(ZERO, ZERO, self.tick, mark=old if readable and self.proof is Proof.MARK else "")
-            row.saved = ZERO
+            row.saved, row.filed = ZERO, False
 
     def roll_back(self, *, restarted: bool = False) -> None:
         """A crash: the meter is restored from its last copy and goes on from there."""
         self._next_life(restarted=restarted)
         for row in self.rows.values():
             row.end(row.saved, row.saved, self.tick)
+            row.rolled = True
 
     def go_on(self, *, boundary: bool = False, final: str = "none") -> None:
         """The meter's process is restarted and old totals go on. `boundary`: in a new period, whose file does not exist.
 
-        `final`: what the old period's file holds: "none" (no file), "saved" (its last commit) or "exact".
+        `final`: what the old period's file holds: "none" (no file), "saved" (its last commit) or "exact". No new period
+        where the meter was rolled back since it was read: without a file of either, nothing would tell of the copy.
         """
         old = str(self.mark)
         self._next_life(restarted=True)
+        boundary = boundary and not any(row.rolled for row in self.rows.values())
         for row in self.rows.values():
-            if boundary and final != "none" and self.proof is Proof.MARK:
-                row.closed += (Closed(old, row.told, row.raw if final == "exact" else row.saved),)
+            if boundary and self.proof is Proof.MARK and (final == "exact" or (final == "saved" and row.filed)):
+                held = row.raw if final == "exact" else row.saved
+                row.closed += (Closed(old, row.told, held),)
+                row.copied = highest(row.copied, held)
             if boundary:
-                row.saved = ZERO
+                row.saved, row.filed = ZERO, False
             row.told, row.went_on = row.saved, True
+            if self.proof is Proof.NOTHING or row.stretch != row.floor_stretch:
+                row.slack = plus(row.slack, row.saved)  # a fallen value is taken to have begun from that copy
 
     def prune(self) -> None:
         """Closed periods can no longer be read."""
@@ -465,7 +479,7 @@ class Witness:
             self._take_proved(shown, lie)
         else:
             self._take_unproved(shown, lie)
-        row.went_on, row.floor_session = False, row.session
+        row.went_on, row.rolled, row.floor_session = False, row.rolled and bool(lie), row.session
 
     def _proved(self) -> bool:
         row, meter = self.row, self.meter
@@ -483,8 +497,9 @@ class Witness:
             row.shown = row.real
         elif reaches(shown, row.base):
             row.shown = highest(row.shown, plus(row.start, minus(shown, row.base)))
-        row.closed, row.tail = (), ZERO
-        self._stand_at(shown)
+        if not lie or reaches(shown, row.told):
+            row.closed, row.tail = (), ZERO
+            self._stand_at(shown)
 
     def _allow_for_a_restart(self, shown: Count, floor: Count) -> None:
         """After a restart of the process, a value that is not lower may be the old total going on."""
@@ -506,15 +521,15 @@ class Witness:
         elif row.waiting is None:
             row.waiting = (row.stretch, shown, bool(lie))
         elif shown.download or shown.upload:
-            self._leave_waiting()
+            self._leave_waiting(lie)
             self._stand_at(shown)
         if self.meter.proof is Proof.AGE and row.stretch != row.floor_stretch:
             row.slack = plus(row.slack, floor)
 
-    def _leave_waiting(self) -> None:
-        """A lower value of a stretch that is over now: it was read, and never taken."""
+    def _leave_waiting(self, lie: str = "") -> None:
+        """A lower value of a stretch that is over now was read and never taken; one that a lie follows, not in full."""
         row = self.row
-        if row.waiting is not None and row.waiting[0] != row.stretch and not row.waiting[2]:
+        if row.waiting is not None and not row.waiting[2] and (lie or row.waiting[0] != row.stretch):
             row.slack = plus(row.slack, row.waiting[1])
         row.waiting = None
 
