@@ -39,7 +39,11 @@ class Reply(NamedTuple):
 
 
 class Console:
-    """One console with one or several sites. `username`, `password` and `api_key` may be changed at any time."""
+    """One console with one or several sites.
+
+    What may be changed at any time: `username`, `password`, `api_key`, `identity` (None: an old version that does not
+    tell), `login_limited` with `retry_after`, `sessions_last` (False: a session has expired when it is used).
+    """
 
     def __init__(
         self,
@@ -56,6 +60,8 @@ class Console:
         self.api_key = api_key or secrets.token_urlsafe()
         self.identity: str | None = "00000000-0000-4000-8000-00000000d340"
         self.login_limited = False
+        self.retry_after = ""  # seconds; real consoles send no such header
+        self.sessions_last = True
         self.logins = 0
         self._clock = clock
         self._sessions: dict[str, str] = {}  # cookie -> CSRF token
@@ -66,6 +72,11 @@ class Console:
         """The console's own clock as an HTTP date."""
         network = next(iter(self.networks.values()))
         return formatdate(network.meter_now, usegmt=True)
+
+    @property
+    def sessions(self) -> int:
+        """How many logins are open."""
+        return len(self._sessions)
 
     def expire_sessions(self) -> None:
         """Forget all logins. API keys stay."""
@@ -97,8 +108,8 @@ class Console:
     def _login(self, body: bytes) -> Reply:
         self.logins += 1
         if self.login_limited:
-            message = "You've reached the login attempt limit"
-            return _json(429, {"code": "AUTHENTICATION_FAILED_LIMIT_REACHED", "message": message, "level": "debug"})
+            headers: Headers = (("Retry-After", self.retry_after),) if self.retry_after else ()
+            return _json(429, {"code": "AUTHENTICATION_FAILED_LIMIT_REACHED", "level": "debug"}, headers)
         try:
             given = json.loads(body)
         except ValueError:
@@ -106,7 +117,7 @@ class Console:
         if (given.get("username"), given.get("password")) != (self.username, self.password):
             return _json(403, {"code": "AUTHENTICATION_FAILED_INVALID_CREDENTIALS", "message": "Invalid username"})
         cookie, csrf = secrets.token_urlsafe(), secrets.token_hex()
-        self._sessions[cookie] = csrf
+        self._sessions = self._sessions | {cookie: csrf} if self.sessions_last else {}
         headers = (
             ("Set-Cookie", f"TOKEN={cookie}; path=/; samesite=strict; secure; httponly"),
             ("X-CSRF-Token", csrf),

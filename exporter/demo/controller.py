@@ -31,7 +31,7 @@ class DemoController(Console):
 
     What may be changed while it runs: `down` (every connection is closed at once), `fault` (what goes wrong) with
     `fault_path` (only for paths that contain it), `redirect_to`, `drip_every` (seconds between the bytes of a drip),
-    and all that `Console` has: `login_limited`, `expire_sessions()`, credentials. `requests` holds the latest ones.
+    and all that `Console` has. `requests` holds the latest ones, `connections` how many there were.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class DemoController(Console):
         self.redirect_to = ""
         self.drip_every = 1.0
         self.requests: deque[Request] = deque(maxlen=1000)
+        self.connections = 0
         self.stopping = Event()
         self._port = 0
         self._running: tuple[_Server, Thread, tempfile.TemporaryDirectory[str]] | None = None
@@ -105,6 +106,8 @@ class _Server(ThreadingHTTPServer):
     def finish_request(self, request: Any, client_address: Any) -> None:
         if self.controller.down:
             return
+        with self._lock:
+            self.controller.connections += 1
         request.settimeout(IDLE)
         with self._kept(request), suppress(OSError):
             request.do_handshake()
@@ -139,6 +142,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # headers and body are two writes, and the second would wait for the first's ACK
     server: _Server
 
     def do_GET(self) -> None:
