@@ -136,6 +136,14 @@ def hold(folder: Path) -> None:
         sys.stdin.read()
 
 
+def write_elsewhere(folder: Path) -> None:
+    """Keep others from writing to the file, as a forgotten sqlite3 shell does, until the standard input ends."""
+    with closing(sqlite3.connect(folder / "bandwidth.db", isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        print("writing", flush=True)
+        sys.stdin.read()
+
+
 def commit_on(folder: Path) -> None:
     """Commit for ever, and say the number of each poll once it is durable."""
     with closing(State.open(folder / "bandwidth.db")) as state:

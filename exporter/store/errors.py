@@ -33,7 +33,7 @@ _ADVICE = {
     ),
     sqlite3.SQLITE_CORRUPT: (
         "it is damaged",
-        "Stop the exporter, put a backup in its place and delete its -wal and -shm (without a backup: totals start anew).",
+        "Stop the exporter, put a backup in its place and delete its -wal and -shm (without one, totals start anew).",
     ),
     sqlite3.SQLITE_NOTADB: (
         "it is no SQLite database, or its head is damaged",

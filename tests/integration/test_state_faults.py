@@ -104,6 +104,17 @@ def test_second_exporter(tmp_path: Path) -> None:
     State.open(file).close()
 
 
+def test_another_program_keeps_it_locked(file: Path) -> None:
+    with closing(State.open(file)) as state:
+        with _child("write_elsewhere", file.parent) as other:
+            assert other.stdout is not None
+            assert other.stdout.readline() == "writing\n"
+            assert "another program keeps it locked" in refusal(lambda: state.commit([poll("home", 2, clients=300)]))
+            assert state.load("home") == remembered(1, clients=300)
+        state.commit([poll("home", 3, clients=300)])
+        assert state.load("home") == remembered(3, clients=300)
+
+
 def test_kill_at_any_moment_loses_nothing_that_was_committed(tmp_path: Path) -> None:
     durable = 0
     for round_ in range(5):
@@ -179,6 +190,14 @@ def test_newer_file(installation: Path) -> None:
     assert file.read_bytes() == newer
     copy.replace(file)
     _is_whole(file)
+
+
+def test_migrations_inside_the_package(installation: Path) -> None:
+    """As a wheel has them."""
+    (installation / "migrations").rename(installation / "exporter" / "migrations")
+    _finish(_command("upgrade", installation / "data"), installation)
+    with closing(State.open(installation / "data" / "bandwidth.db")) as state:
+        state.commit([poll("home", 1)])
 
 
 def test_failed_upgrade_changes_nothing(installation: Path) -> None:
