@@ -72,11 +72,23 @@ def demo(
         str, typer.Option(envvar="BANDWIDTH_LISTEN", help="Where to serve, as host:port.")
     ] = "127.0.0.1:10477",
     state: Annotated[Path, typer.Option(help="The demo's own state.")] = Path("data/demo.db"),
+    hours: Annotated[
+        float | None, typer.Option(help="Live through so many hours at speed, print what moved and what was counted.")
+    ] = None,
 ) -> None:
     """Run on a simulated network, to see what it looks like."""
+    from exporter.config.values import Wrong
+    from exporter.config.values import listen as parse_listen
     from exporter.demo.run import run as run_demo
+    from exporter.demo.run import run_at_speed
 
-    raise typer.Exit(run_demo(listen, state))
+    if hours is not None:
+        raise typer.Exit(run_at_speed(hours))
+    try:
+        place = parse_listen(listen)
+    except Wrong as wrong:
+        _refuse(f"--listen: {wrong}")
+    raise typer.Exit(run_demo(place.host, place.port, state))
 
 
 def _refuse(words: str) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from rich import box
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -63,6 +65,7 @@ def run_at_speed(hours: float) -> int:
 
     The exit status is 1 if anything was counted that never moved.
     """
+    logging.getLogger("exporter").setLevel(logging.WARNING)  # a line for each poll would be thousands
     start = time.time()
     network = household(start=start)
     clock = Clock(wall=lambda: network.now, steady=lambda: network.now - start)
@@ -91,7 +94,8 @@ def run_at_speed(hours: float) -> int:
 
 def print_truth(network: Network, totals: Totals, before: Totals) -> bool:
     """A table of what really moved and what was counted. False if more was counted than moved."""
-    table = Table("Client", title="Truth and totals", caption=_CAPTION)
+    table = Table(title="Truth and totals, in bytes", caption=_CAPTION, box=box.SIMPLE)
+    table.add_column("client", no_wrap=True)
     for column in ("moved down", "counted", "moved up", "counted", "short by"):
         table.add_column(column, justify="right")
     never_over = True
@@ -102,7 +106,7 @@ def print_truth(network: Network, totals: Totals, before: Totals) -> bool:
         never_over = never_over and down <= line.moved.down and up <= line.moved.up
         short = human_bytes(line.moved.down - down + line.moved.up - up)
         table.add_row(line.name or line.mac, *map(str, (line.moved.down, down, line.moved.up, up)), short)
-    Console().print(table)
+    Console(width=max(Console().width, 100)).print(table)
     return never_over
 
 
@@ -114,7 +118,7 @@ _CAPTION = (
 
 @contextmanager
 def _simulated(network: Network, clock: Clock) -> Iterator[tuple[Network, UnifiSource]]:
-    """A controller on loopback, and the source that polls it. Each start is another controller: its counters are new."""
+    """A controller on loopback, and the source that polls it. Each start is another controller, with new counters."""
     with DemoController(network, clock=clock.wall) as controller:
         controller.identity = str(uuid.uuid4())
         settings = UnifiSettings(
