@@ -135,10 +135,12 @@ class Life:
         return self._random.random() < per_hour * seconds / 3600
 
 
-def household(seed: int = 1, *, start: float, refresh: float = REFRESH, skew: float = 2.5) -> Network:
+def household(
+    seed: int = 1, *, start: float, refresh: float = REFRESH, skew: float = 2.5, step: float = 10.0
+) -> Network:
     """A network with a household in it whose controller's clock is a little ahead."""
     life = Life(seed)
-    network = Network(start=start, refresh=refresh, traffic=life)
+    network = Network(start=start, refresh=refresh, traffic=life, step=step)
     network.skew = skew
     life.settle(network)
     return network

@@ -32,7 +32,10 @@ from exporter.store import State
 NAME = "demo-home"
 BANNER = "This is a demo: a simulated network, none of these numbers are real."
 INTERVAL = 10.0
-"""Seconds between two polls of the demo; a real controller is asked every 30."""
+"""Seconds between two polls of a network that runs at speed; a real controller is asked every 30."""
+
+LIVELY = 2.0
+"""Seconds between two polls, and two refreshes, of the network that a person watches."""
 
 MAX_RATE = 12.5e9
 """Bytes per second: 100 Gbit/s, as in a configuration that says nothing."""
@@ -43,8 +46,8 @@ Totals = Mapping[SubjectKey, Count]
 def run(host: str, port: int, state: Path) -> int:
     """Serve the demo until SIGTERM or SIGINT, then print what really moved beside what was counted."""
     before = _totals(state)
-    with _simulated(household(start=time.time()), Clock()) as (network, source):
-        facts = SourceFacts(NAME, "unifi", "attached", INTERVAL, MAX_RATE)
+    with _simulated(household(start=time.time(), refresh=LIVELY, step=LIVELY), Clock()) as (network, source):
+        facts = SourceFacts(NAME, "unifi", "attached", LIVELY, MAX_RATE)
         settings = Settings(
             host=host,
             port=port,
