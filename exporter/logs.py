@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 # Libraries that report every connection, when what fails matters alone, and that we say ourselves.
-QUIET = ("alembic", "asyncio", "paramiko", "urllib3")
+QUIET = ("alembic", "asyncio", "paramiko", "urllib3", "uvicorn")
 
 # A client's name comes from the network: it must not begin a line of its own, or move a terminal's cursor.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
