@@ -90,7 +90,7 @@ class Readings:
         ahead = 0.0 if here.meter_at is None else here.meter_at - here.at  # of the controller's clock before ours
         known = self._known.get(here.site, {})
         met: dict[str, Keys] = {}
-        newest: dict[str, tuple[float, int]] = {}  # when a MAC was last seen, and where in `clients` it stands
+        found: dict[str, Client] = {}
         wrong = 0
         for station in here.stations:
             keys = known.get(station.mac) or _keys(here.site, station.mac)
@@ -102,27 +102,23 @@ class Readings:
             met[station.mac] = keys
             wired = is_wired(station)
             count = count_of(station, wired)
-            seen = station.last_seen or 0.0
             if count is not None:
                 readings.append(
                     Reading(
                         keys.wired if wired else keys.wireless,
                         keys.subjects,
                         count,
-                        seen,
+                        station.last_seen or 0.0,
                         station.first_seen or None,
                         speed_of(station, wired),
                         session="" if station.assoc_time is None else str(station.assoc_time),
                     )
                 )
+            client = _client(station, here.site, keys.mac, wired, ahead)
             # A MAC may be listed twice (moved from cable to air): the ledger wants both readings, a page one client.
-            before = newest.get(keys.mac)
-            if before is None:
-                newest[keys.mac] = seen, len(clients)
-                clients.append(_client(station, here.site, keys.mac, wired, ahead))
-            elif seen > before[0]:
-                newest[keys.mac] = seen, before[1]
-                clients[before[1]] = _client(station, here.site, keys.mac, wired, ahead)
+            if keys.mac not in found or (client.last_seen or 0.0) > (found[keys.mac].last_seen or 0.0):
+                found[keys.mac] = client
+        clients.extend(found.values())
         self._known[here.site] = met
         return wrong
 
@@ -169,30 +165,26 @@ def speed_of(station: Station, wired: bool) -> float | None:
 
 
 def _client(station: Station, site: str, mac: str, wired: bool, ahead: float) -> Client:
+    """What is known of a client. Text is capped in place: a call for each would be a third of a poll's time."""
     satisfaction = station.satisfaction
+    if satisfaction is not None:
+        satisfaction = satisfaction / 100 if 0 <= satisfaction <= 100 else None  # -1: not known
     return Client(
         site,
         mac,
         mac,
-        _text(station.name or station.hostname),
-        vendor=_text(station.oui),
+        (station.name or station.hostname or "")[:TEXT_LIMIT],
+        vendor=(station.oui or "")[:TEXT_LIMIT],
         connection="wired" if wired else "wireless",
-        network=_text(station.network),
-        ssid="" if wired else _text(station.essid),
-        ap="" if wired else _text(station.ap_mac).lower(),
-        ip=_text(station.ip),
-        guest=bool(station.is_guest),
+        network=(station.network or "")[:TEXT_LIMIT],
+        ssid="" if wired else (station.essid or "")[:TEXT_LIMIT],
+        ap="" if wired else (station.ap_mac or "")[:TEXT_LIMIT].lower(),
+        ip=(station.ip or "")[:TEXT_LIMIT],
+        guest=station.is_guest is True,
         connected=True,
         last_seen=station.last_seen - ahead if station.last_seen else None,
         signal_dbm=None if wired else station.signal,
-        satisfaction_ratio=(
-            satisfaction / 100 if satisfaction is not None and 0 <= satisfaction <= 100 else None
-        ),  # -1: not known
+        satisfaction_ratio=satisfaction,
         reported_download=station.wired_tx_rate_now if wired else station.tx_rate_now,
         reported_upload=station.wired_rx_rate_now if wired else station.rx_rate_now,
     )
-
-
-def _text(text: str | None) -> str:
-    """Text from outside, as it is but never longer than a label can bear."""
-    return text[:TEXT_LIMIT] if text else ""
