@@ -29,10 +29,14 @@ class State:
         self._ids: dict[str, Ids] = {}
         self._connection: sqlite3.Connection | None = None
         self._closed = False
-        connection = self._connect()
-        self._exporter_id = _exporter_id(connection)
-        scraped_at = rows.get_meta(connection, "scraped_at")
-        self._scraped_at = None if scraped_at is None else float(scraped_at)
+        try:
+            connection = self._connect()
+            self._exporter_id = _exporter_id(connection)
+            scraped_at = rows.get_meta(connection, "scraped_at")
+            self._scraped_at = None if scraped_at is None else float(scraped_at)
+        except BaseException:
+            self._disconnect()
+            raise
 
     @classmethod
     def open(cls, path: Path) -> State:
