@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import subprocess
 import sys
 import zipfile
 from contextlib import closing
+from importlib.metadata import Distribution, distribution, distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 import exporter
 
@@ -34,13 +37,37 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return wheel
 
 
+def collect(package: Distribution, extras: set[str], found: dict[str, Distribution]) -> None:
+    """Add to `found` what a package says it needs, what that needs in turn, and so on."""
+    for text in package.requires or ():
+        requirement = Requirement(text)
+        marker = requirement.marker
+        wanted = marker is None or any(marker.evaluate({"extra": extra}) for extra in {"", *extras})
+        if wanted and requirement.name not in found:
+            found[requirement.name] = distribution(requirement.name)
+            collect(found[requirement.name], requirement.extras, found)
+
+
 @pytest.fixture(scope="module")
 def installed(wheel: Path) -> Path:
-    """The folder of programs of an environment with nothing but the wheel and what it needs."""
+    """The folder of programs of an environment with nothing but the wheel and what it says it needs.
+
+    The packages are copied from the environment of the tests: the locked ones, without asking an index again.
+    """
     folder = wheel.parent / "venv"
     run(sys.executable, "-m", "venv", "--without-pip", folder, cwd=wheel.parent)
-    target = ("--python", folder / "bin/python", "--constraint", ROOT / "requirements.lock")
-    run(sys.executable, "-m", "uv", "pip", "install", "--quiet", *target, wheel, cwd=wheel.parent)
+    pip = (sys.executable, "-m", "pip", "--python", folder / "bin/python")
+    run(*pip, "install", "--quiet", "--no-deps", wheel, cwd=wheel.parent)
+    (target,) = folder.glob("lib/python*/site-packages")
+    (ours,) = distributions(path=[str(target)])
+    packages: dict[str, Distribution] = {}
+    collect(ours, set(), packages)
+    for package in packages.values():
+        for file in package.files or ():
+            if ".." not in file.parts:
+                (target / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(str(package.locate_file(file)), target / file)
+    run(*pip, "check", cwd=wheel.parent)
     return folder / "bin"
 
 
