@@ -87,7 +87,7 @@ def demo(
     try:
         place = parse_listen(listen)
     except Wrong as wrong:
-        _refuse(f"--listen: {wrong}")
+        _refuse(f"--listen: {wrong.about(listen)}")
     raise typer.Exit(run_demo(place.host, place.port, state))
 
 

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from exporter.config import checks, values
 from exporter.config.document import Document, SyntaxProblem, Tree, parse
-from exporter.config.errors import ConfigError, Finding, Place, dotted, quoted
+from exporter.config.errors import ConfigError, Finding, Place, dotted
 from exporter.config.schema import Config, KnownClient, UnifiSource, Web
 from exporter.config.values import Listen, Wrong
 
@@ -68,7 +68,7 @@ def _listen(env: Mapping[str, str]) -> tuple[Listen | None, list[str]]:
     try:
         return values.listen(text), []
     except Wrong as wrong:
-        return None, [f"{LISTEN_VARIABLE}: {_fill(str(wrong), text)}"]
+        return None, [f"{LISTEN_VARIABLE}: {wrong.about(text)}"]
 
 
 def _validate(tree: Mapping[str, Tree], document: Document, folder: Path) -> Config | None:
@@ -120,11 +120,7 @@ def _messages(document: Document, path: Path) -> Iterator[str]:
     for line, finding in sorted(lined, key=lambda pair: (pair[0] or 0, dotted(pair[1].place))):
         where = f"{path}:{line}" if line else f"{path}"
         what = f"{dotted(finding.place)}: " if finding.place else ""
-        yield f"{where}: {what}{_fill(finding.words, _written(document, finding.place))}"
-
-
-def _fill(words: str, written: str) -> str:
-    return words.replace("{value}", quoted(written))
+        yield f"{where}: {what}{Wrong(finding.words).about(_written(document, finding.place))}"
 
 
 def _written(document: Document, place: Place) -> str:

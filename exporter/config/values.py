@@ -14,6 +14,8 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from exporter.config.errors import quoted
+
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 BYTES = {"bit": 0.125, "B": 1.0}
 PREFIXES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -29,6 +31,10 @@ _SITE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 class Wrong(ValueError):
     """A text that does not say what it should."""
+
+    def about(self, written: str) -> str:
+        """The words, with what the user wrote put in."""
+        return str(self).replace("{value}", quoted(written))
 
 
 class Listen(NamedTuple):

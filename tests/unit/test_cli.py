@@ -62,6 +62,14 @@ def test_a_bad_configuration_is_refused_with_every_error(tmp_path: Path) -> None
     ]
 
 
+def test_a_bad_address_for_the_demo() -> None:
+    result = command("demo", "--listen", "localhost")
+    assert result.exit_code == 2
+    assert result.stderr == (
+        '--listen: "localhost" is no address to listen on; write host:port, such as 127.0.0.1:10477 or [::1]:10477\n'
+    )
+
+
 @pytest.fixture
 def record() -> logging.LogRecord:
     record = logging.LogRecord("exporter.poller", logging.WARNING, "poller.py", 7, "home: %s\n\x1b[2J", ("42 ü",), None)
