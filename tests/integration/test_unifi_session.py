@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import gzip
 import logging
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
 
+from exporter.demo.certificate import make_certificate
 from exporter.demo.controller import DemoController, Fault
 from exporter.demo.network import Bytes, Network
 from exporter.model import Collection, Count, Poll
@@ -346,6 +349,51 @@ def test_a_console_that_is_not_there(console: DemoController, connect: Connect) 
     assert "refused" in str(error)
     with console:
         assert keys(connect().poll())
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+PACKED = gzip.compress(bytes(50_000_000))
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(PACKED) + PACKED, "too_large"),
+        (OK + b"Content-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello", "protocol"),
+        (OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", "protocol"),
+        (OK + b"A: b\r\n" * 300 + b"\r\n", "protocol"),
+        (OK + b"A: " + b"b" * 200_000 + b"\r\n\r\n", "protocol"),
+        (OK + b"X-CSRF-Token: a\r\n b\r\nContent-Length: 2\r\n\r\n{}", "protocol"),
+        (b"HTTP/1.1 999 X\r\nContent-Length: 2\r\n\r\n{}", "protocol"),
+        (b"HTTP/1.1 302 X\r\nLocation: http://[::\r\nContent-Length: 0\r\n\r\n", "protocol"),
+        (b"\x00\x01garbage\r\n\r\n", "protocol"),
+        (b"", "unreachable"),
+    ],
+)
+def test_answers_that_are_no_http_raise_nothing_unforeseen(
+    connect: Connect, tmp_path: Path, answer: bytes, reason: str
+) -> None:
+    certificate = make_certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.path, certificate.key_path)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def say() -> None:
+            peer, _ = server.accept()
+            with suppress(OSError), context.wrap_socket(peer, server_side=True) as tls:
+                tls.recv(10_000)
+                tls.sendall(answer)
+
+        source = connect(
+            body_limit=1_000_000,
+            url=f"https://127.0.0.1:{server.getsockname()[1]}",
+            ca_file=str(certificate.path),
+            api_key="key",
+        )
+        with in_background(say):
+            error = failure(source)
+            source.close()
+    assert error.reason == reason
 
 
 def test_a_name_that_does_not_resolve(connect: Connect) -> None:

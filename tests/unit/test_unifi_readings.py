@@ -232,6 +232,7 @@ def test_recorded_site_and_controller() -> None:
         ({"password": ""}, "api_key"),
         ({"api_key": "ké"}, "ASCII"),
         ({"api_key": "a\nb"}, "ASCII"),
+        ({"password": "a\udcff"}, "UTF-8"),
         ({"timeout": 0}, "timeout"),
     ],
 )

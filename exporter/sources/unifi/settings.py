@@ -42,6 +42,9 @@ class UnifiSettings:
         # A header cannot carry anything else, and the library's own complaint would quote the key.
         if not all("!" <= character <= "~" for character in self.api_key):
             raise ValueError("api_key: only printable ASCII without spaces can be a key")
+        # What an environment variable has beside UTF-8 text arrives as lone surrogates, which no JSON can carry.
+        if any("\ud800" <= character <= "\udfff" for character in self.username + self.password):
+            raise ValueError("username and password: only text in UTF-8 can be sent")
         if not self.timeout > 0:
             raise ValueError("timeout: has to be more than 0 seconds")
 
