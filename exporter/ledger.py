@@ -236,8 +236,6 @@ def _over_lives(before: Count, mark: str, count: Count, life: Life) -> tuple[Cou
     increase, stood, went_on = ZERO, before, False
     finals = [closed.final for closed in life.closed if closed.mark == mark]
     lives: list[tuple[Count | None, Count]] = [(c.base, c.final) for c in life.closed if c.mark != mark]
-    if life.restarted and not life.closed and life.base is not None:
-        finals = [life.base]  # what the meter was restored from is a value the old life had
     for final in finals:
         if _reaches(final, before):
             increase, stood = _minus(final, before), final

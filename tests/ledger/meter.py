@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Collection as Members
-from dataclasses import dataclass, field
 from enum import Enum
-from operator import add, sub
+
+from msgspec import Struct, field
+from msgspec.structs import astuple
 
 from exporter import ledger
 from exporter.model import (
@@ -46,25 +47,33 @@ class Proof(Enum):
     NOTHING = "nothing"  # UniFi clients
 
 
-def values(count: Count) -> tuple[int, int, int, int]:
-    return count.download, count.upload, count.download_packets, count.upload_packets
-
-
 def plus(left: Count, right: Count) -> Count:
-    return Count(*map(add, values(left), values(right)))
+    return Count(
+        left.download + right.download,
+        left.upload + right.upload,
+        left.download_packets + right.download_packets,
+        left.upload_packets + right.upload_packets,
+    )
 
 
 def minus(left: Count, right: Count) -> Count:
-    return Count(*map(sub, values(left), values(right)))
+    return Count(
+        left.download - right.download,
+        left.upload - right.upload,
+        left.download_packets - right.download_packets,
+        left.upload_packets - right.upload_packets,
+    )
 
 
 def highest(left: Count, right: Count) -> Count:
-    return Count(*map(max, values(left), values(right)))
+    return Count(*map(max, astuple(left), astuple(right)))
 
 
 def within(left: Count, right: Count) -> bool:
     """`left` is nowhere more than `right`."""
-    return all(low <= high for low, high in zip(values(left), values(right), strict=True))
+    return reaches(right, left) and (
+        left.download_packets <= right.download_packets and left.upload_packets <= right.upload_packets
+    )
 
 
 def reaches(left: Count, right: Count) -> bool:
@@ -72,21 +81,25 @@ def reaches(left: Count, right: Count) -> bool:
 
 
 def part(count: Count, quarters: int) -> Count:
-    return Count(*(value * quarters // 4 for value in values(count)))
+    return Count(*(value * quarters // 4 for value in astuple(count)))
 
 
-@dataclass(slots=True)
-class Row:
+class Row(Struct):
     """One counter of the meter, and the truth about it. A stretch is what the row really counted in one go.
 
     real: all that moved. start, base: `real` and the raw value when the stretch began; told: the base that the meter
-    names. shown: how far into `real` committed readings saw. saved: the raw value a restored copy begins with; filed: that
-    copy is of this period; copied: the highest one of this stretch. rolled, went_on: so since it was read.
+        names; since: the tick.
+    shown: how far into `real` committed readings saw.
+    saved: the raw value a restored copy begins with; filed: that copy is of this period; copied: the highest one of
+        this stretch.
+    born: on the meter's clock; birth: `real` then. there: the meter shows the row. lied: its last reading was false.
     closed: the lives that ended and can still be read; tail: bytes that only they show.
-    birth: `real` when the meter first knew the row. origin: `real` at first sight (None before it); before: its total then. lost: bytes that nobody could read; hidden: those of them that the
-    evidence hints at, so that a ledger may find them. slack: bytes that were read, but not proved to be new.
-    floor: the highest value a counter may stand at for the ledger, of which stretch. waiting: a lower value that was
-    read once, its stretch, and whether it was false.
+    origin: `real` at first sight (None before it); before: its total then.
+    lost: bytes that nobody could read; hidden: those of them that evidence hints at, so that a ledger may find them.
+    slack: bytes that were read, but not proved to be new.
+    floor: the highest value the ledger may have taken, and its stretch, age and session.
+    went_on, rolled: the meter's process was restarted, or the meter rolled back, since the row was read.
+    waiting: a lower value that was read once: its stretch, and whether it was false.
     """
 
     real: Count = ZERO
@@ -162,8 +175,7 @@ class Row:
         return minus(least, self.waiting[1]) if self.waiting is not None and forgotten else least
 
 
-@dataclass(slots=True)
-class Meter:
+class Meter(Struct):
     """The meter, our clock, and the exporter's memory of it.
 
     off: our clock's error. meter_off: the meter's. mark: number of the running life; restarts: the marks that began
@@ -240,10 +252,11 @@ class Meter:
             row.rolled = True
 
     def go_on(self, *, boundary: bool = False, final: str = "none") -> None:
-        """The meter's process is restarted and old totals go on. `boundary`: in a new period, whose file does not exist.
+        """The meter's process is restarted and old totals go on.
 
-        `final`: what the old period's file holds: "none" (no file), "saved" (its last commit) or "exact". No new period
-        where the meter was rolled back since it was read: without a file of either, nothing would tell of the copy.
+        `boundary`: in a new period, whose file does not exist. No new period where the meter was rolled back since it
+        was read: without a file of either, nothing would tell of the copy.
+        `final`: what the old period's file holds: "none" (no file), "saved" (its last commit) or "exact".
         """
         old = str(self.mark)
         self._next_life(restarted=True)
@@ -460,8 +473,7 @@ class Meter:
                 assert within(least, total), f"short: {key} has {total}, but {least} was read and proved"
 
 
-@dataclass(slots=True)
-class Witness:
+class Witness(Struct):
     """Notes what a committed reading lets the ledger know, given the truth about the row."""
 
     meter: Meter
@@ -493,13 +505,18 @@ class Witness:
             return
         if row.floor is not None and row.stretch != row.floor_stretch and self.meter.restarts:
             self._allow_for_a_restart(shown, row.floor)
+        self._note_shown(shown, lie)
+        if not lie or reaches(shown, row.told):
+            row.closed, row.tail = (), ZERO
+            self._stand_at(shown)
+
+    def _note_shown(self, shown: Count, lie: str) -> None:
+        """A lower value than the true one, too, shows the bytes up to it."""
+        row = self.row
         if not lie:
             row.shown = row.real
         elif reaches(shown, row.base):
             row.shown = highest(row.shown, plus(row.start, minus(shown, row.base)))
-        if not lie or reaches(shown, row.told):
-            row.closed, row.tail = (), ZERO
-            self._stand_at(shown)
 
     def _allow_for_a_restart(self, shown: Count, floor: Count) -> None:
         """After a restart of the process, a value that is not lower may be the old total going on."""
@@ -517,11 +534,13 @@ class Witness:
             if row.stretch != row.floor_stretch:
                 row.slack = plus(row.slack, floor)
             self._leave_waiting()
+            self._note_shown(shown, lie)
             self._stand_at(shown)
         elif row.waiting is None:
             row.waiting = (row.stretch, shown, bool(lie))
-        elif shown.download or shown.upload:
+        elif (shown.download or shown.upload) and reaches(shown, row.told):
             self._leave_waiting(lie)
+            self._note_shown(shown, lie)
             self._stand_at(shown)
         if self.meter.proof is Proof.AGE and row.stretch != row.floor_stretch:
             row.slack = plus(row.slack, floor)
