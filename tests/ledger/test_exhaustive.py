@@ -12,7 +12,8 @@ from collections.abc import Callable
 import pytest
 
 from exporter.model import Count
-from tests.ledger.meter import Meter, Proof, Row, minus
+from tests.ledger.meter import Meter, Proof
+from tests.ledger.truth import Row, minus
 
 LENGTH = 7
 VARIANTS = LENGTH if os.environ.get("SOAK") else 5

@@ -5,9 +5,13 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.model import ZERO, Count
-from tests.ledger.meter import Meter, Proof, Row
+from exporter import ledger
+from exporter.model import ZERO, Collection, Count, CounterKey, Memory, Moment, Poll, Reading, SubjectKey
+from tests.ledger.meter import MAX_RATE, Meter, Proof
+from tests.ledger.truth import Row, plus
 
+WRAP = 2**32
+EXAMPLES = max(800, settings().max_examples)
 KEYS = ("a", "b", "c")
 Event = tuple[str, tuple[object, ...]]
 
@@ -131,19 +135,48 @@ def promise_holds(proof: Proof, events: list[Event]) -> None:
     history.meter.check_at_rest()
 
 
-@settings(max_examples=max(800, settings.default.max_examples if settings.default else 0))
+@settings(max_examples=EXAMPLES)
 @given(histories)
 def test_lives_proved_by_mark(events: list[Event]) -> None:
     promise_holds(Proof.MARK, events)
 
 
-@settings(max_examples=max(800, settings.default.max_examples if settings.default else 0))
+@settings(max_examples=EXAMPLES)
 @given(histories)
 def test_lives_proved_by_age(events: list[Event]) -> None:
     promise_holds(Proof.AGE, events)
 
 
-@settings(max_examples=max(800, settings.default.max_examples if settings.default else 0))
+@settings(max_examples=EXAMPLES)
 @given(histories)
 def test_nothing_proved(events: list[Event]) -> None:
     promise_holds(Proof.NOTHING, events)
+
+
+@settings(max_examples=EXAMPLES)
+@given(st.lists(st.sampled_from((0, 1, 40_000, 9_000_000, "poll", "poll", "reset")), max_size=40))
+def test_32_bit_counters(events: list[int | str]) -> None:
+    """They pass 2^32 now and then, and restart; packets tell the two apart. Without restarts nothing is missing."""
+    memory, tick, number = Memory(), 1_000.0, 0
+    start = Count(WRAP - 50_000_000, WRAP - 5_000_000, 2_800_000, 2_800_000)
+    shown, moved, seen = start, ZERO, ZERO
+    for event in [*events, "poll", "poll"]:
+        if event == "reset":
+            shown = ZERO
+        elif event == "poll":
+            tick, number = tick + 30.0, number + 1
+            count = Count(shown.download % WRAP, shown.upload % WRAP, shown.download_packets, shown.upload_packets)
+            reading = Reading(CounterKey("device", "", "uplink"), (SubjectKey("device", "", "a"),), count, wraps=True)
+            poll = Poll(readings=(reading,), complete={Collection("device", ""): ""})
+            memory.take(ledger.advance(memory, poll, Moment(number, tick, tick), interval=30.0, max_rate=MAX_RATE), {})
+            seen = moved if number == 1 else seen
+            total = memory.totals[SubjectKey("device", "", "a")]
+            assert total.download <= moved.download - seen.download
+            assert total.upload <= moved.upload - seen.upload
+        elif isinstance(event, int):
+            tick += 10.0
+            more = Count(event, event // 3, -(-event // 200), -(-event // 200))
+            shown, moved = plus(shown, more), plus(moved, more)
+    if "reset" not in events:
+        total = memory.totals[SubjectKey("device", "", "a")]
+        assert (total.download, total.upload) == (moved.download - seen.download, moved.upload - seen.upload)
