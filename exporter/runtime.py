@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from msgspec import Struct
 
 from exporter import metrics
-from exporter.exposition import Blocks, labels, number, samples
+from exporter.client_lines import ClientLines
+from exporter.exposition import Blocks, samples
 from exporter.ledger import REASONS
-from exporter.metrics import FAMILIES, Family
+from exporter.metrics import Family
 from exporter.model import Client, Count, Memory, SubjectKey
-from exporter.naming import People, person_of
+from exporter.naming import People
 from exporter.series import Stage, shown_count
 
 COUNTED_KINDS = ("client",)
@@ -55,6 +56,7 @@ class Runtime:
     health: Health = field(default_factory=Health)
     events: Tally[tuple[str, str]] = field(default_factory=Tally)
     clients: dict[SubjectKey, Client] = field(default_factory=dict)
+    lines: ClientLines = field(default_factory=ClientLines)
     waiting_gap: bool = False
     committed_at: float | None = None
 
@@ -90,59 +92,9 @@ class Runtime:
         return {family.name: samples(family, series) for family, series in rows if series}
 
     def _about_clients(self, people: People) -> dict[str, bytes]:
-        lines: dict[str, list[str]] = {family.name: [] for family in FAMILIES if "client" in family.labels}
-        values = [(lines[family.name], family.name, value) for family, value in _CLIENT_VALUES]
-        counts = [(lines[family.name], family.name, value) for family, value in _CLIENT_COUNTS]
-        info = lines[metrics.CLIENT_INFO.name]
-        connection = lines[metrics.CLIENT_CONNECTION_INFO.name]
-        source = self.facts.name
-        for key, count in self.shown("client"):
-            client = self.clients.get(key) or Client(key.site, key.key)
-            who = (source, key.site, key.key)
-            braces = labels(metrics.CLIENT_CONNECTED, who)
-            if count is not None:
-                for block, name, value_of_count in counts:
-                    block.append(f"{name}{braces} {value_of_count(count)}\n")
-            for block, name, value_of_client in values:
-                value = value_of_client(client)
-                if value is not None:
-                    block.append(f"{name}{braces} {number(value)}\n")
-            info.append(_info_line(who, client, people))
-            connection.append(_connection_line(who, client))
-        return {name: "".join(block).encode() for name, block in lines.items() if block}
+        rows = ((key, count, self.clients.get(key) or Client(key.site, key.key)) for key, count in self.shown("client"))
+        return self.lines.render(self.facts.name, rows, people)
 
 
 def _one(name: str, value: float | None) -> list[tuple[tuple[str, ...], float]]:
     return [] if value is None else [((name,), value)]
-
-
-def _info_line(who: tuple[str, ...], client: Client, people: People) -> str:
-    person = person_of(client, people)
-    values = (*who, client.mac, person.name, person.owner, client.vendor, person.category)
-    return f"{metrics.CLIENT_INFO.name}{labels(metrics.CLIENT_INFO, values)} 1\n"
-
-
-def _connection_line(who: tuple[str, ...], client: Client) -> str:
-    guest = "true" if client.guest else "false"
-    values = (*who, client.connection, client.network, client.ssid, client.ap, client.ip, guest)
-    return f"{metrics.CLIENT_CONNECTION_INFO.name}{labels(metrics.CLIENT_CONNECTION_INFO, values)} 1\n"
-
-
-def _connected(client: Client) -> float | None:
-    return None if client.connected is None else int(client.connected)
-
-
-_CLIENT_COUNTS: tuple[tuple[Family, Callable[[Count], int]], ...] = (
-    (metrics.CLIENT_DOWNLOAD_BYTES, lambda count: count.download),
-    (metrics.CLIENT_UPLOAD_BYTES, lambda count: count.upload),
-    (metrics.CLIENT_DOWNLOAD_PACKETS, lambda count: count.download_packets),
-    (metrics.CLIENT_UPLOAD_PACKETS, lambda count: count.upload_packets),
-)
-_CLIENT_VALUES: tuple[tuple[Family, Callable[[Client], float | None]], ...] = (
-    (metrics.CLIENT_CONNECTED, _connected),
-    (metrics.CLIENT_LAST_SEEN, lambda client: client.last_seen),
-    (metrics.CLIENT_SIGNAL, lambda client: client.signal_dbm),
-    (metrics.CLIENT_SATISFACTION, lambda client: client.satisfaction_ratio),
-    (metrics.CLIENT_REPORTED_DOWNLOAD, lambda client: client.reported_download),
-    (metrics.CLIENT_REPORTED_UPLOAD, lambda client: client.reported_upload),
-)
