@@ -130,11 +130,94 @@ class Client(Struct, frozen=True):
     reported_upload: float | None = None
 
 
+class Device(Struct, frozen=True):
+    """What is known of a piece of the meter's own equipment. `device` is its MAC in lower case, its label value.
+
+    kind: "ap", "switch", "gateway" or "other". uptime: seconds. Ratios are 0 to 1. None or "" where unknown.
+    """
+
+    site: str
+    device: str
+    name: str = ""
+    model: str = ""
+    kind: str = "other"
+    version: str = ""
+    ip: str = ""
+    up: bool | None = None
+    uptime: float | None = None
+    clients: int | None = None
+    cpu_ratio: float | None = None
+    memory_ratio: float | None = None
+
+    @property
+    def subject(self) -> SubjectKey:
+        """Whose bytes go with these facts."""
+        return SubjectKey("device", self.site, self.device)
+
+
+class Wan(Struct, frozen=True):
+    """What is known of a line to the outside. `wan` is its name on the meter ("wan1"), its label value.
+
+    latency: seconds, as the meter measures it. link_speed: bytes per second of the port, not of the contract.
+    """
+
+    site: str
+    wan: str
+    device: str = ""
+    interface: str = ""
+    ip: str = ""
+    up: bool | None = None
+    latency: float | None = None
+    link_speed: float | None = None
+
+    @property
+    def subject(self) -> SubjectKey:
+        """Whose bytes go with these facts."""
+        return SubjectKey("wan", self.site, self.wan)
+
+
+class Port(Struct, frozen=True):
+    """What is known of a port of a device. `port` is its number, or its name where it has none; its label value.
+
+    Download is toward what is plugged in. link_speed: bytes per second.
+    """
+
+    site: str
+    device: str
+    port: str
+    name: str = ""
+    uplink: bool = False
+    up: bool | None = None
+    link_speed: float | None = None
+
+    @property
+    def subject(self) -> SubjectKey:
+        """Whose bytes go with these facts."""
+        return SubjectKey("port", self.site, f"{self.device}|{self.port}")
+
+
+class Ssid(Struct, frozen=True):
+    """What is known of a wireless network by its name. Its bytes are the sum of its clients' increases."""
+
+    site: str
+    ssid: str
+    clients: int | None = None
+
+    @property
+    def subject(self) -> SubjectKey:
+        """Whose bytes go with these facts."""
+        return SubjectKey("ssid", self.site, self.ssid)
+
+
+Gear = Device | Wan | Port | Ssid
+"""What is neither a client nor a site."""
+
+
 class Poll(Struct, frozen=True):
     """All that one poll of a source brought home.
 
     identity: which meter answered (controller id, pinned host key); None where it does not say.
-    readings: in no order. clients: one for every client the source shows.
+    readings: in no order. clients, gear: one for every client and every piece of gear that the source shows.
     complete: the collections read to the end, each with the mark of the life it was read in ("" where there is none).
     refresh: seconds within which the meter renews its values.
     meter_at: the meter's clock, Unix seconds; None where it does not say.
@@ -145,6 +228,7 @@ class Poll(Struct, frozen=True):
     identity: str | None = None
     readings: tuple[Reading, ...] = ()
     clients: tuple[Client, ...] = ()
+    gear: tuple[Gear, ...] = ()
     complete: Mapping[Collection, str] = {}
     refresh: float = 0.0
     meter_at: float | None = None
