@@ -214,14 +214,15 @@ def run(config: Config) -> int:
     sources = [
         (
             SourceFacts(entry.name, entry.kind, SCOPES[entry.kind], entry.interval, entry.max_rate or config.max_rate),
-            SOURCES[entry.kind](_unifi_settings(entry)),
+            SOURCES[entry.kind](unifi_settings(entry)),
         )
         for entry in config.sources
     ]
     return serve(settings, sources)
 
 
-def _unifi_settings(entry: UnifiEntry) -> UnifiSettings:
+def unifi_settings(entry: UnifiEntry) -> UnifiSettings:
+    """What a configuration says of a UniFi controller, as the source wants it."""
     return UnifiSettings(
         url=entry.url,
         username=entry.username or "",
@@ -231,5 +232,6 @@ def _unifi_settings(entry: UnifiEntry) -> UnifiSettings:
         timeout=entry.timeout,
         verify_tls=entry.verify_tls,
         ca_file=str(entry.ca_file or ""),
+        fingerprint=entry.fingerprint or "",
         exclude=entry.exclude,
     )

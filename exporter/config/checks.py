@@ -104,8 +104,12 @@ def _judge_source(place: Place, source: Mapping[str, Tree]) -> Iterator[Finding]
         yield Finding(place, f"has no {missing}; write api_key, or username and password")
     elif "api_key" not in source and not person:
         yield Finding(place, "cannot log in; write api_key, or username and password")
-    if "ca_file" in source and values.FLAGS.get(str(source.get("verify_tls")).lower()) is False:
-        yield Finding((*place, "ca_file"), "is of no use with verify_tls: false; remove one of them")
+    unverified = values.FLAGS.get(str(source.get("verify_tls")).lower()) is False
+    for key in ("ca_file", "fingerprint"):
+        if key in source and unverified:
+            yield Finding((*place, key), "is of no use with verify_tls: false; remove one of them")
+    if "ca_file" in source and "fingerprint" in source:
+        yield Finding((*place, "fingerprint"), "stands beside ca_file, and alone decides; remove one of them")
     if str(source.get("name")).startswith("demo-"):
         yield Finding((*place, "name"), "{value} is taken: names that begin with demo- are the demo's own")
 

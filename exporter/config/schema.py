@@ -84,6 +84,8 @@ class UnifiSource(_Section):
     verify_tls: Bool = True
     # Certificates to trust instead of the machine's.
     ca_file: RelativePath | None = None
+    # Of the only certificate to trust, as `sha256:` and 64 hex digits.
+    fingerprint: Annotated[str | None, _text(values.fingerprint)] = None
     exclude: frozenset[Mac] = frozenset()
     # None: the configuration's own.
     max_rate: Rate | None = None

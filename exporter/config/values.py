@@ -25,6 +25,7 @@ _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)([smhd])")
 _RATE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?) ?([kMGT]?)(bit|B)/s")
 _LISTEN = re.compile(r"(?:\[(?P<ipv6>[^\[\]]+)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})")
 _MAC = re.compile(r"[0-9a-f]{12}")
+_FINGERPRINT = re.compile(r"sha256:[0-9a-f]{64}")
 _SOURCE = re.compile(r"\w[\w.-]{0,63}")
 _SITE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -104,6 +105,15 @@ def mac(text: str) -> str:
     if not _MAC.fullmatch(digits):
         raise Wrong("{value} is no MAC address; write twelve hex digits, such as 02:aa:bb:cc:dd:01")
     return ":".join(digits[start : start + 2] for start in range(0, 12, 2))
+
+
+def fingerprint(text: str) -> str:
+    """The SHA-256 fingerprint of a certificate, with or without the colons that other programs put in."""
+    kind, _, digits = text.strip().lower().partition(":")
+    plain = f"{kind}:{digits.replace(':', '')}"
+    if not _FINGERPRINT.fullmatch(plain):
+        raise Wrong("{value} is no fingerprint; write sha256: and the 64 hex digits of the certificate's own")
+    return plain
 
 
 def timezone(text: str) -> ZoneInfo:

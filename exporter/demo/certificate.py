@@ -16,10 +16,11 @@ VALID = timedelta(days=30)
 
 
 class Certificate(NamedTuple):
-    """PEM files of a certificate and its key."""
+    """PEM files of a certificate and its key, and its SHA-256 fingerprint as `sha256:` and hex digits."""
 
     path: Path
     key_path: Path
+    fingerprint: str
 
 
 def make_certificate(folder: Path, address: str = "127.0.0.1") -> Certificate:
@@ -55,7 +56,8 @@ def make_certificate(folder: Path, address: str = "127.0.0.1") -> Certificate:
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
         .sign(key, hashes.SHA256())
     )
-    made = Certificate(folder / "certificate.pem", folder / "key.pem")
+    fingerprint = "sha256:" + certificate.fingerprint(hashes.SHA256()).hex()
+    made = Certificate(folder / "certificate.pem", folder / "key.pem", fingerprint)
     made.path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     made.key_path.touch(mode=0o600)
     made.key_path.write_bytes(

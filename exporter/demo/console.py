@@ -1,24 +1,22 @@
-"""What a UniFi OS console answers, without the wire: logins, sessions, CSRF tokens, and the Network API."""
+"""What a UniFi controller of either flavour answers, without the wire: front page, logins, and the Network API."""
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from email.utils import formatdate
-from http.cookies import SimpleCookie
 from threading import Lock
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from exporter.demo.network import Network
+from exporter.demo.sessions import Flavour, Reply, Sessions, data_reply, error_reply, json_reply
 
-NETWORK: Final = "/proxy/network"
-SITES: Final = NETWORK + "/api/self/sites"
-ONE_SITE: Final = NETWORK + "/api/s/"
-
-Headers = tuple[tuple[str, str], ...]
+SITES: Final = "/api/self/sites"
+ONE_SITE: Final = "/api/s/"
+PAGE: Final = b"<!DOCTYPE html><html><body>UniFi</body></html>"
+_HTML: Final = (("Content-Type", "text/html"),)
 
 
 class Request(NamedTuple):
@@ -30,19 +28,13 @@ class Request(NamedTuple):
     body: bytes = b""
 
 
-class Reply(NamedTuple):
-    """An answer to be sent."""
-
-    status: int
-    body: bytes
-    headers: Headers = ()
-
-
 class Console:
-    """One console with one or several sites.
+    """One controller with one or several sites: a UniFi OS console ("os") or a standalone application ("legacy").
 
-    What may be changed at any time: `username`, `password`, `api_key`, `identity` (None: an old version that does not
-    tell), `login_limited` with `retry_after`, `sessions_last` (False: a session has expired when it is used).
+    What may be changed at any time: `accounts` (see Sessions), `api_key`, `integration_only` (the key reaches only the
+    official API), `identity` (None: an old version that does not tell), `role` of the account, `sysinfo_allowed`, and
+    `front_page`: who answers `/`, the controller itself ("") or a proxy with a page of its own ("page") or with a
+    login of its own for everything ("login").
     """
 
     def __init__(
@@ -53,35 +45,45 @@ class Console:
         username: str = "exporter",
         password: str = "",
         api_key: str = "",
+        flavour: Flavour = "os",
     ) -> None:
         self.networks = {network.site: network for network in networks}
-        self.username = username
-        self.password = password or secrets.token_urlsafe()
+        self.accounts = Sessions(flavour, username, password or secrets.token_urlsafe())
         self.api_key = api_key or secrets.token_urlsafe()
+        self.integration_only = False
         self.identity: str | None = "00000000-0000-4000-8000-00000000d340"
-        self.login_limited = False
-        self.retry_after = ""  # seconds; real consoles send no such header
-        self.sessions_last = True
-        self.logins = 0
+        self.role = "readonly"
+        self.sysinfo_allowed = True
+        self.front_page = ""
+        self._os = flavour == "os"
         self._clock = clock
-        self._sessions: dict[str, str] = {}  # cookie -> CSRF token
         self._lock = Lock()
 
     @property
     def date(self) -> str:
-        """The console's own clock as an HTTP date."""
+        """The controller's own clock as an HTTP date."""
         network = next(iter(self.networks.values()))
         return formatdate(network.meter_now, usegmt=True)
 
     @property
-    def sessions(self) -> int:
-        """How many logins are open."""
-        return len(self._sessions)
+    def username(self) -> str:
+        """The name of the one account."""
+        return self.accounts.username
+
+    @property
+    def password(self) -> str:
+        """Its password."""
+        return self.accounts.password
+
+    @property
+    def logins(self) -> int:
+        """How many logins were tried."""
+        return self.accounts.logins
 
     def expire_sessions(self) -> None:
         """Forget all logins. API keys stay."""
         with self._lock:
-            self._sessions.clear()
+            self.accounts.clear()
 
     def answer(self, request: Request) -> Reply:
         """Do what is asked, at the clock's time."""
@@ -92,69 +94,59 @@ class Console:
             return self._route(request)
 
     def _route(self, request: Request) -> Reply:
-        path = urlsplit(request.path).path
-        if path == "/api/auth/login" and request.method == "POST":
-            return self._login(request.body)
-        cookie, headers = self._session(request, path)
-        if cookie is None and request.headers.get("x-api-key") != self.api_key:
-            return _json(401, {"error": {"code": 401, "message": "Unauthorized"}})
-        if path == "/api/auth/logout" and request.method == "POST":
-            self._sessions.pop(cookie or "", None)
-            return _json(200, {})
-        if path.startswith(NETWORK) and any(network.away for network in self.networks.values()):
-            return Reply(502, b"<html><body>502 Bad Gateway</body></html>", (("Content-Type", "text/html"),))
-        return self._api(path)._replace(headers=headers)
+        path, way = urlsplit(request.path).path, self.accounts.way
+        if self.front_page == "login":
+            return Reply(401, b"<html>Who are you?</html>", (*_HTML, ("WWW-Authenticate", "Basic")))
+        if path == "/":
+            return self._front()
+        if path == way.login and request.method == "POST":
+            return self.accounts.log_in(request.body)
+        cookie = self.accounts.known(request.headers)
+        if path == way.logout and request.method == "POST":
+            return self.accounts.log_out(cookie)
+        key = self._os and request.headers.get("x-api-key") == self.api_key
+        return self._network(path, cookie, key=key)
 
-    def _login(self, body: bytes) -> Reply:
-        self.logins += 1
-        if self.login_limited:
-            headers: Headers = (("Retry-After", self.retry_after),) if self.retry_after else ()
-            return _json(429, {"code": "AUTHENTICATION_FAILED_LIMIT_REACHED", "level": "debug"}, headers)
-        try:
-            given = json.loads(body)
-        except ValueError:
-            return _json(400, {"code": "BAD_REQUEST"})
-        if (given.get("username"), given.get("password")) != (self.username, self.password):
-            return _json(403, {"code": "AUTHENTICATION_FAILED_INVALID_CREDENTIALS", "message": "Invalid username"})
-        cookie, csrf = secrets.token_urlsafe(), secrets.token_hex()
-        self._sessions = self._sessions | {cookie: csrf} if self.sessions_last else {}
-        headers = (
-            ("Set-Cookie", f"TOKEN={cookie}; path=/; samesite=strict; secure; httponly"),
-            ("X-CSRF-Token", csrf),
-        )
-        return _json(200, {"username": self.username, "status": "ACTIVE"}, headers)
+    def _front(self) -> Reply:
+        if self._os or self.front_page:
+            return Reply(200, PAGE, _HTML)
+        return Reply(302, b"", (("Location", "/manage"),))
 
-    def _session(self, request: Request, path: str) -> tuple[str | None, Headers]:
-        """The request's session, if it has one and its CSRF token is right; the token moves on now and then."""
-        jar = SimpleCookie(request.headers.get("cookie", ""))
-        cookie = jar["TOKEN"].value if "TOKEN" in jar else ""
-        csrf = self._sessions.get(cookie)
-        if csrf is None or request.headers.get("x-csrf-token") != csrf:
-            return None, ()
-        if path != SITES:
-            return cookie, ()
-        self._sessions[cookie] = secrets.token_hex()
-        return cookie, (("X-Updated-CSRF-Token", self._sessions[cookie]),)
+    def _network(self, path: str, cookie: str, *, key: bool) -> Reply:
+        """What the Network application answers, or the console in its stead."""
+        prefix = self.accounts.way.prefix
+        if not path.startswith(prefix + "/api/" if not key else prefix + "/"):
+            return Reply(404, PAGE, _HTML)
+        inner = path.removeprefix(prefix)
+        if key and inner == "/integration/v1/info":
+            return json_reply(200, {"applicationVersion": "9.4.19"})
+        if not cookie and (not key or self.integration_only):
+            return self._stranger()
+        if any(network.away for network in self.networks.values()):
+            return Reply(502, b"<html><body>502 Bad Gateway</body></html>", _HTML)
+        reply = self._api(inner)
+        return reply._replace(headers=self.accounts.rotate(cookie)) if cookie and inner == SITES else reply
+
+    def _stranger(self) -> Reply:
+        if self._os:
+            return json_reply(401, {"error": {"code": 401, "message": "Unauthorized"}})
+        return error_reply(401, "api.err.LoginRequired")
 
     def _api(self, path: str) -> Reply:
         if path == SITES:
-            return _data([{"name": site, "desc": site.title(), "role": "readonly"} for site in self.networks])
+            return data_reply([{"name": site, "desc": site.title(), "role": self.role} for site in self.networks])
         if path.startswith(ONE_SITE):
             site, _, what = path.removeprefix(ONE_SITE).partition("/")
             network = self.networks.get(unquote(site))
-            if network is None:
-                return _json(401, {"meta": {"rc": "error", "msg": "api.err.NoSiteContext"}, "data": []})
-            if what == "stat/sta":
-                return _data(network.records())
-            if what == "stat/sysinfo":
-                facts = {} if self.identity is None else {"anonymous_controller_id": self.identity}
-                return _data([{"version": "9.4.19", "name": "Demo"} | facts])
-        return _json(404, {"meta": {"rc": "error", "msg": "api.err.NotFound"}, "data": []})
+            return self._of_site(network, what) if network else error_reply(401, "api.err.NoSiteContext")
+        return data_reply([{"name": self.username}]) if path == "/api/self" else error_reply(404, "api.err.NotFound")
 
-
-def _json(status: int, document: Any, headers: Headers = ()) -> Reply:
-    return Reply(status, json.dumps(document).encode(), headers)
-
-
-def _data(records: list[dict[str, Any]]) -> Reply:
-    return _json(200, {"meta": {"rc": "ok"}, "data": records})
+    def _of_site(self, network: Network, what: str) -> Reply:
+        if what == "stat/sta":
+            return data_reply(network.records())
+        if what != "stat/sysinfo":
+            return error_reply(404, "api.err.NotFound")
+        if not self.sysinfo_allowed:
+            return error_reply(403, "api.err.NoPermission")
+        facts = {} if self.identity is None else {"anonymous_controller_id": self.identity}
+        return data_reply([{"version": "9.4.19", "name": "Demo"} | facts])

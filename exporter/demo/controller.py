@@ -1,4 +1,4 @@
-"""A simulated UniFi OS console over real HTTPS on 127.0.0.1, with switches for what can go wrong on the way."""
+"""A simulated UniFi controller over real HTTPS on 127.0.0.1, with switches for what can go wrong on the way."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Lock, Thread
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Self
 
+from exporter.demo import faults
 from exporter.demo.certificate import make_certificate
-from exporter.demo.console import Console, Reply, Request
+from exporter.demo.console import Console, Request
+from exporter.demo.faults import Fault
 from exporter.demo.network import Network
+from exporter.demo.sessions import Flavour, Reply
 
 IDLE: Final = 30.0  # seconds until a silent peer is dropped
-PAGE: Final = b"<!DOCTYPE html><html><body>UniFi OS is starting</body></html>"
 BLOCK: Final = b" " * 65536
-
-Fault = Literal["", "502", "html", "redirect", "forbidden", "drip", "drip_headers", "endless", "truncate"]
 
 
 class DemoController(Console):
@@ -31,7 +31,8 @@ class DemoController(Console):
 
     What may be changed while it runs: `down` (every connection is closed at once), `fault` (what goes wrong) with
     `fault_path` (only for paths that contain it), `redirect_to`, `drip_every` (seconds between the bytes of a drip),
-    and all that `Console` has. `requests` holds the latest ones, `connections` how many there were.
+    and all that `Console` has. `fingerprint` is that of its certificate, as a configuration has it.
+    `requests` holds the latest ones, `connections` how many there were.
     """
 
     def __init__(
@@ -41,10 +42,12 @@ class DemoController(Console):
         username: str = "exporter",
         password: str = "",
         api_key: str = "",
+        flavour: Flavour = "os",
     ) -> None:
-        super().__init__(networks, clock=clock, username=username, password=password, api_key=api_key)
+        super().__init__(networks, clock=clock, username=username, password=password, api_key=api_key, flavour=flavour)
         self.url = ""
         self.ca_file = ""
+        self.fingerprint = ""
         self.down = False
         self.fault: Fault = ""
         self.fault_path = ""
@@ -66,6 +69,7 @@ class DemoController(Console):
         self._port = server.server_address[1]
         self.url = f"https://127.0.0.1:{self._port}"
         self.ca_file = str(certificate.path)
+        self.fingerprint = certificate.fingerprint
         thread = Thread(
             target=server.serve_forever, kwargs={"poll_interval": 0.05}, name="demo-controller", daemon=True
         )
@@ -155,10 +159,7 @@ class _Handler(BaseHTTPRequestHandler):
         request = Request(self.command, self.path, headers, body)
         controller.requests.append(request)
         fault = controller.fault_for(self.path)
-        if fault in ("", "truncate", "drip", "drip_headers", "endless"):
-            self._send(controller.answer(request), fault)
-        else:
-            self._send(_wrong(fault, controller.redirect_to))
+        self._send(faults.instead(fault, controller.redirect_to) or controller.answer(request), fault)
 
     def do_POST(self) -> None:
         self.do_GET()
@@ -174,6 +175,12 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing of silent peers that are dropped."""
 
     def _send(self, reply: Reply, fault: Fault = "") -> None:
+        for block in faults.head(fault):
+            self.close_connection = True
+            self.wfile.write(block)
+            if self.server.controller.stopping.is_set():
+                return
+        reply = faults.packed(reply, fault)
         self.send_response(reply.status)
         for name, value in reply.headers:
             self.send_header(name, value)
@@ -207,15 +214,3 @@ class _Handler(BaseHTTPRequestHandler):
     def _pour(self) -> None:
         while not self.server.controller.stopping.is_set():
             self.wfile.write(BLOCK)
-
-
-def _wrong(fault: Fault, redirect_to: str) -> Reply:
-    """The whole answer of a fault that replaces it."""
-    html = ("Content-Type", "text/html")
-    if fault == "html":
-        return Reply(200, PAGE, (html,))
-    if fault == "redirect":
-        return Reply(302, PAGE, (html, ("Location", redirect_to)))
-    if fault == "forbidden":
-        return Reply(403, b'{"meta": {"rc": "error", "msg": "api.err.NoPermission"}, "data": []}')
-    return Reply(502, PAGE, (html,))

@@ -23,13 +23,16 @@ REASONS: Final[dict[Reason, str]] = {
 class SourceError(Exception):
     """A poll failed because of something outside the exporter.
 
-    `reason` is one of `REASONS` and fit for a label value. The message says what happened, where (the url) and what to
-    do about it; it never holds a secret. `retry_after` is how many seconds the source asks for before the next try.
+    `reason` is one of `REASONS` and fit for a label value. `problem` says what happened and where (the url), `remedy`
+    what to do about it; the text of the error is both, and never holds a secret. `retry_after` is how many seconds the
+    source asks for before the next try.
     """
 
-    def __init__(self, reason: Reason, message: str, retry_after: float | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, reason: Reason, problem: str, retry_after: float | None = None, *, remedy: str = "") -> None:
+        super().__init__(f"{problem}; {remedy}" if remedy else problem)
         self.reason: Reason = reason
+        self.problem = problem
+        self.remedy = remedy
         self.retry_after = retry_after
 
 

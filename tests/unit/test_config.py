@@ -55,9 +55,11 @@ NO_ZONE = "is no time zone; write a name such as Europe/Berlin or UTC"
 NO_URL = "is no address of a controller; write https://host or https://host:port"
 NO_NAME = "is no name for a source; write up to 64 letters, digits, dots, dashes and underscores"
 NO_KEY = "holds a character that no API key has (a space, a line break or a letter beyond ASCII)"
+NO_FINGERPRINT = "is no fingerprint; write sha256: and the 64 hex digits of the certificate's own"
+FINGERPRINT = "sha256:" + "0f" * 32
 SOURCE_KEYS = (
-    "name, kind, url, api_key, username, password, sites, interval, timeout, verify_tls, ca_file, exclude, max_rate, "
-    "api_key_file, password_file"
+    "name, kind, url, api_key, username, password, sites, interval, timeout, verify_tls, ca_file, fingerprint, "
+    "exclude, max_rate, api_key_file, password_file"
 )
 
 BAD = {
@@ -261,6 +263,22 @@ BAD = {
         source("ca_file: ca.pem", "verify_tls: Off"),
         ["config.yaml:6: sources[0].ca_file: is of no use with verify_tls: false; remove one of them"],
     ),
+    "fingerprint without a check": (
+        source(f"fingerprint: {FINGERPRINT}", "verify_tls: no"),
+        ["config.yaml:6: sources[0].fingerprint: is of no use with verify_tls: false; remove one of them"],
+    ),
+    "fingerprint beside ca_file": (
+        source("ca_file: ca.pem", f"fingerprint: {FINGERPRINT}"),
+        ["config.yaml:7: sources[0].fingerprint: stands beside ca_file, and alone decides; remove one of them"],
+    ),
+    "fingerprint": (
+        source("fingerprint: sha1:aabb"),
+        [f'config.yaml:6: sources[0].fingerprint: "sha1:aabb" {NO_FINGERPRINT}'],
+    ),
+    "fingerprint cut off": (
+        source("fingerprint: sha256:aabb"),
+        [f'config.yaml:6: sources[0].fingerprint: "sha256:aabb" {NO_FINGERPRINT}'],
+    ),
     # Variables
     "variable not set": (
         login("api_key: ${UNIFI_KEY}"),
@@ -334,6 +352,14 @@ clients:
     ]
 
 
+@pytest.mark.parametrize(
+    "written", [FINGERPRINT, FINGERPRINT.upper(), "SHA256:" + ":".join(["0F"] * 32), f'" {FINGERPRINT}"']
+)
+def test_fingerprints_as_other_programs_write_them(written: str) -> None:
+    (home,) = read(source(f"fingerprint: {written}"), HERE, {}).sources
+    assert home.fingerprint == FINGERPRINT
+
+
 def test_the_example_is_valid_and_names_every_key(tmp_path: Path) -> None:
     text = (ROOT / "config.example.yaml").read_text()
     (tmp_path / "password.txt").write_text("hush\n")
@@ -369,6 +395,7 @@ def test_defaults() -> None:
                 timeout=20.0,
                 verify_tls=True,
                 ca_file=None,
+                fingerprint=None,
                 exclude=frozenset(),
                 max_rate=None,
             ),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.sources.unifi import payload
-from exporter.sources.unifi.payload import PayloadError, Station
+from exporter.sources.unifi.payload import PayloadError, Site, Station
 from exporter.sources.unifi.readings import Readings, SiteClients
 
 WIRED: dict[str, Any] = {
@@ -202,7 +202,8 @@ def test_error_codes_are_found_and_safe_to_show(body: bytes, code: str) -> None:
 
 
 def test_sites_and_identity() -> None:
-    assert payload.sites(document({"name": "default", "desc": "Default"}, {"name": "x1"})) == ["default", "x1"]
+    sites = payload.sites(document({"name": "default", "desc": "Home", "role": "readonly"}, {"name": "x1"}))
+    assert sites == [Site("default", "Home", "readonly"), Site("x1")]
     assert payload.identity(document({"anonymous_controller_id": "a", "uuid": "b"})) == "a"
     assert payload.identity(document({"uuid": "b"})) == "b"
     assert payload.identity(document({"version": "7"})) is None

@@ -214,7 +214,8 @@ def test_recorded_wireless_client() -> None:
 
 
 def test_recorded_site_and_controller() -> None:
-    assert payload.sites(json.dumps(recorded("site_response.json")).encode()) == ["default"]
+    (site,) = payload.sites(json.dumps(recorded("site_response.json")).encode())
+    assert (site.name, site.desc, site.role) == ("default", "Default", "admin")
     controller = payload.identity(document(recorded("system_information.json")))
     assert controller == "24f81231-a456-4c32-abcd-f5612345385f"
 
@@ -234,6 +235,9 @@ def test_recorded_site_and_controller() -> None:
         ({"api_key": "a\nb"}, "ASCII"),
         ({"password": "a\udcff"}, "UTF-8"),
         ({"timeout": 0}, "timeout"),
+        ({"fingerprint": "sha256:aabb"}, "64 hex digits"),
+        ({"fingerprint": "sha256:" + "0f" * 32, "verify_tls": False}, "of no use"),
+        ({"fingerprint": "sha256:" + "0f" * 32, "ca_file": "ca.pem"}, "of no use"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(change: dict[str, Any], words: str) -> None:

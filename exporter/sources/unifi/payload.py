@@ -74,9 +74,11 @@ _FIELDS = tuple(
 
 
 class Site(Struct):
-    """One record of `self/sites`: a site that the account may see, by its short name."""
+    """One record of `self/sites`: a site that the account may see. name: as in URLs. desc: as people know it."""
 
     name: str
+    desc: str = ""
+    role: str = ""
 
 
 class SystemInformation(Struct):
@@ -127,6 +129,14 @@ def error_code(body: bytes) -> str:
     return "" if meta.rc == "ok" else _quote(meta.msg or "meta.rc " + meta.rc)
 
 
+def succeeded(body: bytes) -> bool:
+    """Whether a document is an envelope of the Network application that reports no error."""
+    try:
+        return _FAILURE.decode(body).meta.rc == "ok"
+    except _TROUBLE:
+        return False
+
+
 def stations(body: bytes) -> Stations:
     """The clients in a `stat/sta` document. Raises `PayloadError` where the document as a whole cannot be used."""
     try:
@@ -137,9 +147,9 @@ def stations(body: bytes) -> Stations:
         return _one_by_one(_records(body))
 
 
-def sites(body: bytes) -> list[str]:
-    """The short names of the sites in a `self/sites` document. Raises `PayloadError`."""
-    return [site.name for site in _small(_SITES, body)]
+def sites(body: bytes) -> list[Site]:
+    """The sites in a `self/sites` document. Raises `PayloadError`."""
+    return _small(_SITES, body)
 
 
 def identity(body: bytes) -> str | None:

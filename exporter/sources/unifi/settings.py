@@ -1,18 +1,25 @@
-"""What has to be known to poll a UniFi OS console."""
+"""What has to be known to poll a UniFi controller."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
+
+_is_fingerprint = re.compile(r"sha256:[0-9a-f]{64}").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
 class UnifiSettings:
-    """How to reach one UniFi OS console, and what to read there.
+    """How to reach one UniFi controller, and what to read there.
 
     url: `https://host[:port]`, without user, path or query. api_key, or username and password; the key wins where both
     are given. sites: short names ("default"), empty for all that the account may see. timeout: seconds for a whole
-    poll. ca_file: PEM file with the console's certificate or its issuer's. exclude: MACs that are left out altogether.
+    poll. exclude: MACs that are left out altogether.
+
+    The controller is trusted by its certificate: by the machine's authorities; or by those in ca_file (PEM), which may
+    hold the certificate itself; or by fingerprint alone, `sha256:` and 64 hex digits of the certificate in DER; or,
+    where verify_tls is False, whatever it is.
 
     Raises ValueError, with words for a person, where these cannot work.
     """
@@ -25,9 +32,20 @@ class UnifiSettings:
     timeout: float = 20.0
     verify_tls: bool = True
     ca_file: str = ""
+    fingerprint: str = ""
     exclude: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
+        self._check_url()
+        self._check_login()
+        if self.fingerprint and not _is_fingerprint(self.fingerprint):
+            raise ValueError("fingerprint: has to be sha256: and 64 hex digits")
+        if self.fingerprint and (self.ca_file or not self.verify_tls):
+            raise ValueError("fingerprint: is of no use beside ca_file or without verify_tls")
+        if not self.timeout > 0:
+            raise ValueError("timeout: has to be more than 0 seconds")
+
+    def _check_url(self) -> None:
         parts = urlsplit(self.url)
         if parts.scheme != "https" or not parts.hostname:
             raise ValueError("url: has to be https://host or https://host:port")
@@ -37,6 +55,8 @@ class UnifiSettings:
             raise ValueError("url: leave out everything after the host and port")
         if parts.port == 0:
             raise ValueError("url: port 0 cannot be connected to")
+
+    def _check_login(self) -> None:
         if not self.api_key and not (self.username and self.password):
             raise ValueError("give an api_key, or a username and a password")
         # A header cannot carry anything else, and the library's own complaint would quote the key.
@@ -45,8 +65,6 @@ class UnifiSettings:
         # What an environment variable has beside UTF-8 text arrives as lone surrogates, which no JSON can carry.
         if any("\ud800" <= character <= "\udfff" for character in self.username + self.password):
             raise ValueError("username and password: only text in UTF-8 can be sent")
-        if not self.timeout > 0:
-            raise ValueError("timeout: has to be more than 0 seconds")
 
     @property
     def base(self) -> str:

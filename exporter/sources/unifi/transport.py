@@ -6,23 +6,21 @@ followed: they would carry the credentials along to wherever they point.
 
 from __future__ import annotations
 
-import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
-from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from exporter.sources.base import SourceError
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+from exporter.sources.unifi.trouble import NO_UNIFI, causes_of, in_words
+from exporter.sources.unifi.unpack import Body, TooLargeError, UnreadableError
+from exporter.sources.unifi.wire import Adapter, Context, TooMuchError, context_for
 
 BODY_LIMIT = 256 * 1024 * 1024
+_FRAMING = 1024 * 1024  # bytes that an answer's headers and chunk sizes may take beside its body
 _CHUNK = 256 * 1024
 
 
@@ -35,41 +33,12 @@ class Answer(NamedTuple):
     at: float
 
 
-class _Context(ssl.SSLContext):
-    """TLS settings of one transport, and the monotonic moment until which its sockets may wait."""
+class Trust(NamedTuple):
+    """By what a server's certificate is judged; see UnifiSettings."""
 
-    until: float = 0.0
-
-    def left(self) -> float:
-        """Seconds until the deadline. Raises TimeoutError when it has passed."""
-        left = self.until - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("deadline passed")
-        return left
-
-
-class _Socket(ssl.SSLSocket):
-    """Sets its timeout to what is left before every read: one per read alone would let a server drip for ever."""
-
-    def recv_into(self, buffer: WriteableBuffer, nbytes: int | None = None, flags: int = 0) -> int:
-        context = self.context
-        if isinstance(context, _Context):
-            self.settimeout(context.left())
-        return super().recv_into(buffer, nbytes, flags)
-
-
-class _Adapter(HTTPAdapter):
-    """Connects with our own TLS context and nothing but it."""
-
-    def __init__(self, context: ssl.SSLContext) -> None:
-        self._context = context
-        super().__init__()
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
-
-    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-        """Leave the context alone: requests would add its own bundle to the authorities that a `ca_file` names."""
+    verify: bool
+    ca_file: str
+    fingerprint: str
 
 
 class _Session(requests.Session):
@@ -82,19 +51,21 @@ class _Session(requests.Session):
 class Transport:
     """Requests to one server over kept-alive connections. Call `start` before the requests of one poll."""
 
-    def __init__(
-        self, *, verify: bool, ca_file: str, wall: Callable[[], float] = time.time, body_limit: int = BODY_LIMIT
-    ) -> None:
-        self._verify = verify
-        self._ca_file = ca_file
+    def __init__(self, trust: Trust, *, wall: Callable[[], float] = time.time, body_limit: int = BODY_LIMIT) -> None:
+        self._trust = trust
         self._wall = wall
         self._body_limit = body_limit
         self._until = 0.0
-        self._open: tuple[_Session, _Context] | None = None
+        self._open: tuple[_Session, Context] | None = None
 
     def start(self, seconds: float) -> None:
         """All requests from here on have to end within so many seconds."""
         self._until = time.monotonic() + seconds
+
+    def cookie(self, name: str) -> str:
+        """The value of a cookie that the server has set, "" where it has not."""
+        cookies = self._open[0].cookies if self._open else ()
+        return next((cookie.value or "" for cookie in cookies if cookie.name == name), "")
 
     def forget_cookies(self) -> None:
         """Drop the cookies that the server has set."""
@@ -104,17 +75,24 @@ class Transport:
     def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
         """Send one request and read the whole answer. Raises `SourceError`: unreachable, tls, timeout, too_large, …"""
         session, context = self._connected(url)
-        context.until = self._until
+        context.until, context.allowance = self._until, self._body_limit + _FRAMING
         try:
-            # A name may have an IPv4 and an IPv6 address, tried in turn: half of what is left for each.
-            timeout = (context.left() / 2, context.left())
             with session.request(
-                method, url, headers=headers, data=body, timeout=timeout, stream=True, verify=self._verify
+                method, url, headers=headers, data=body, timeout=context.left(), stream=True, verify=self._verified
             ) as response:
                 at = self._wall()
-                return Answer(response.status_code, response.headers, self._read(response, url), at)
+                return Answer(response.status_code, response.headers, self._read(response), at)
+        except TooLargeError:
+            raise self._too_large(url) from None
+        except UnreadableError as error:
+            raise SourceError("protocol", f"{url}: {error}", remedy=NO_UNIFI) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise self._trouble(error, url) from None
+            if any(isinstance(cause, TooMuchError) for cause in causes_of(error)):
+                raise self._too_large(url) from None
+            trouble = in_words(error if context.in_time else TimeoutError(), url)
+            if trouble.reason == "tls":
+                self.close()  # so that a mended ca_file is read anew
+            raise trouble from None
 
     def close(self) -> None:
         """Free the connections and forget the cookies."""
@@ -122,78 +100,37 @@ class Transport:
             self._open[0].close()
             self._open = None
 
-    def _connected(self, url: str) -> tuple[_Session, _Context]:
+    @property
+    def _verified(self) -> bool:
+        """Whether the library is to find the certificate good. A pinned one is judged in the handshake instead."""
+        return self._trust.verify and not self._trust.fingerprint
+
+    def _connected(self, url: str) -> tuple[_Session, Context]:
         if self._open is None:
-            context = self._context(url)
+            try:
+                context = context_for(**self._trust._asdict())
+            except OSError as error:
+                what = "no PEM certificate in it" if isinstance(error, ssl.SSLError) else error.strerror
+                raise SourceError("tls", f"{url}: ca_file {self._trust.ca_file} cannot be used: {what}") from None
+            if not self._verified:
+                urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
             session = _Session()
             session.trust_env = False
             # Local networks are fast and consoles are not: packed answers would cost both sides more than they save.
             session.headers.update({"User-Agent": "bandwidth-exporter", "Accept-Encoding": "identity"})
-            session.mount("https://", _Adapter(context))
+            session.mount("https://", Adapter(context))
             self._open = session, context
         return self._open
 
-    def _context(self, url: str) -> _Context:
-        context = _Context(ssl.PROTOCOL_TLS_CLIENT)
-        context.sslsocket_class = _Socket
-        if not self._verify:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-        elif self._ca_file:
-            try:
-                context.load_verify_locations(self._ca_file)
-            except OSError as error:
-                what = "no PEM certificate in it" if isinstance(error, ssl.SSLError) else error.strerror
-                raise SourceError("tls", f"{url}: ca_file {self._ca_file} cannot be used: {what}") from None
-        else:
-            context.load_default_certs()
-            context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
-        return context
+    def _read(self, response: requests.Response) -> bytes:
+        body = Body(response.headers.get("content-encoding", ""), self._body_limit)
+        for part in response.raw.stream(_CHUNK, decode_content=False):
+            body.add(part)
+        return body.whole()
 
-    def _read(self, response: requests.Response, url: str) -> bytes:
-        parts: list[bytes] = []
-        size = 0
-        for part in response.iter_content(_CHUNK):
-            size += len(part)
-            if size > self._body_limit:
-                raise SourceError(
-                    "too_large",
-                    f"{url}: the answer is longer than {self._body_limit} bytes and was not read further; "
-                    "check that the url is that of a UniFi console, or read fewer sites",
-                )
-            parts.append(part)
-        return b"".join(parts)
-
-    def _trouble(self, error: Exception, url: str) -> SourceError:
-        """Put what the library raised into words. Its own text is not used: it may quote headers."""
-        causes = list(_causes(error))
-        if time.monotonic() >= self._until or any(isinstance(c, TimeoutError | requests.Timeout) for c in causes):
-            return SourceError("timeout", f"{url}: no complete answer in time; is it up, or is `timeout` too short?")
-        for cause in causes:
-            if isinstance(cause, ssl.SSLCertVerificationError):
-                self.close()  # so that a mended ca_file is read anew
-                return SourceError("tls", _distrust(cause, url))
-            if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError):
-                return SourceError("tls", f"{url}: does not speak TLS as it should ({cause.reason}); check the port")
-            if isinstance(cause, socket.gaierror):
-                return SourceError("unreachable", f"{url}: the host name cannot be resolved; check it and the DNS")
-            if isinstance(cause, OSError) and not isinstance(cause, requests.RequestException):
-                what = cause.strerror or "connection closed without an answer"
-                return SourceError("unreachable", f"{url}: {what}; check that it is up and can be reached from here")
-        return SourceError("protocol", f"{url}: the answer was cut off or is not HTTP ({type(causes[-1]).__name__})")
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and what led to it, outermost first."""
-    cause: BaseException | None = error
-    while cause is not None:
-        yield cause
-        cause = cause.__cause__ or cause.__context__
-
-
-def _distrust(cause: ssl.SSLCertVerificationError, url: str) -> str:
-    return (
-        f"{url}: its certificate is not trusted ({cause.verify_message}). Give the certificate, or its issuer's, as "
-        "`ca_file`; where it does not name this host, use a host name that it names, or set `verify_tls: false`"
-    )
+    def _too_large(self, url: str) -> SourceError:
+        return SourceError(
+            "too_large",
+            f"{url}: the answer is longer than {self._body_limit} bytes and was not read further",
+            remedy="check that the url is that of a UniFi console, or read fewer sites",
+        )
