@@ -4,7 +4,7 @@ export PYTHON
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: run test soak mutants format lock clean
+.PHONY: run test soak mutants docs format lock clean
 .DELETE_ON_ERROR:
 
 # With config.yaml where there is one, else the demo on a simulated network.
@@ -26,6 +26,10 @@ soak: $(READY)
 # Breaks the ledger on purpose, one rule at a time, and sees whether a test notices.
 mutants: $(READY)
 	$(BIN)/python -m tests.ledger.mutants
+
+# Pages that are made from the code.
+docs: $(READY)
+	$(BIN)/python -m docs.generate
 
 format: $(READY)
 	$(BIN)/ruff check --fix --quiet

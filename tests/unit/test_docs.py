@@ -1,0 +1,135 @@
+"""The pages of docs/ say what the code does: every metric, every reason, every test they name."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from functools import cache
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+from prometheus_client.metrics_core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from docs import generate
+from exporter import ledger
+from exporter.committer import Committer, Failure, Success
+from exporter.exposition import Exposition
+from exporter.metrics import FAMILIES, OWN_FAMILIES, Family
+from exporter.model import Client
+from exporter.naming import Person
+from exporter.series import Scrapes
+from exporter.service import Own
+from exporter.sources.unifi.payload import stations
+from exporter.store import State
+from tests.scripted import SITE, ManualClock, facts, poll, reading
+
+ROOT = Path(__file__).parents[2]
+MAC = "02:00:00:00:00:01"
+DECLARED = {family.name: family for family in (*FAMILIES, *OWN_FAMILIES)}
+NAMED_TEST = re.compile(r"(tests/[\w/]+\.py)::(test_\w+)")
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Metric]:
+    """Every family of a page on which there is something to say about everything, by its full name."""
+    client = Client(
+        SITE,
+        MAC,
+        MAC,
+        connected=True,
+        last_seen=1.0,
+        signal_dbm=-58.0,
+        satisfaction_ratio=0.98,
+        reported_download=1.5,
+        reported_upload=0.5,
+    )
+    time = ManualClock()
+    exposition = Exposition(Own(lambda: 0).render)
+    with closing(State.open(tmp_path_factory.mktemp("docs") / "state.db")) as state:
+        committer = Committer(
+            state,
+            [facts()],
+            exposition=exposition,
+            scrapes=Scrapes(5.0),
+            client_ttl=3600.0,
+            people={MAC: Person("Kitchen laptop", "flat 3", "tenants")},
+            clock=time.clock,
+        )
+        shown = poll([reading(MAC, 1000, 100)], clients=[client])
+        bad = replace(shown, bad_records={"mac": 1})
+        committer.work({"home": Success(bad, time.wall_at, time.steady_at, 0.1)})
+        committer.work({"home": Failure("timeout", "no answer", time.wall_at, 20.0)})
+    whole = exposition.page()
+    assert whole is not None
+    text = whole.text().decode()
+    return {
+        f"{metric.name}_total" if metric.type == "counter" else metric.name: metric
+        for metric in text_string_to_metric_families(text)
+    }
+
+
+def test_metrics_page_is_what_the_generator_writes() -> None:
+    assert generate.PAGE.read_text(encoding="utf-8") == generate.metrics_page(), "run `make docs`"
+
+
+def test_every_family_on_a_page_is_declared(page: dict[str, Metric]) -> None:
+    assert [name for name in page if name not in DECLARED and not name.startswith("process_")] == []
+
+
+@pytest.mark.parametrize("family", DECLARED.values(), ids=DECLARED)
+def test_every_family_is_on_the_page_as_declared(family: Family, page: dict[str, Metric]) -> None:
+    metric = page[family.name]
+    assert (metric.type, metric.documentation) == (family.type, family.help)
+    assert metric.samples
+    for sample in metric.samples:
+        assert sample.name == family.name
+        assert sorted(sample.labels) == sorted(family.labels)
+
+
+def test_every_reason_of_the_ledger_is_explained(page: dict[str, Metric]) -> None:
+    assert tuple(generate.EVENTS) == ledger.REASONS
+    assert {sample.labels["reason"] for sample in page["bandwidth_counter_events_total"].samples} == {*ledger.REASONS}
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [("5", "shape"), ('{"mac": 5}', "mac"), ('{"tx_bytes": -1}', "bytes"), ('{"tx_packets": -1}', "packets")],
+)
+def test_every_skipped_record_has_a_reason_that_is_explained(record: str, reason: str) -> None:
+    assert stations(f'{{"meta": {{"rc": "ok"}}, "data": [{record}]}}'.encode()).bad == {reason: 1}
+    assert reason in generate.SKIPPED
+
+
+def named_tests() -> Iterator[tuple[str, str, str]]:
+    for document in sorted((ROOT / "docs").glob("*.md")):
+        for path, name in NAMED_TEST.findall(document.read_text(encoding="utf-8")):
+            yield document.name, path, name
+
+
+@cache
+def names_in(path: str) -> frozenset[str]:
+    """The tests that pytest finds in a file."""
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    return frozenset(node.name for node in tree.body if isinstance(node, ast.FunctionDef))
+
+
+def test_every_test_that_a_page_names_exists() -> None:
+    named = list(named_tests())
+    assert named
+    assert [f"{path}::{name}" for _, path, name in named if name not in names_in(path)] == []
+
+
+def test_every_case_of_the_unifi_meters_is_in_their_table() -> None:
+    path = "tests/unit/test_meters_unifi.py"
+    told = {name for document, where, name in named_tests() if (document, where) == ("meters.md", path)}
+    assert {name for name in names_in(path) if name.startswith("test_")} == told
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for document in (ROOT / "docs").glob("*.md"):
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text(encoding="utf-8")):
+            assert (document.parent / link).exists(), f"{document.name}: {link}"
