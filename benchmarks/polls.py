@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -21,7 +22,7 @@ from exporter.sources.unifi import payload
 from exporter.sources.unifi.readings import Readings, SiteClients
 from exporter.store import State
 
-STAGES: Final = ("decode", "readings", "ledger", "series", "commit", "memory", "render", "assemble", "rest")
+STAGES: Final = ("decode", "readings", "ledger", "series", "commit", "memory", "render", "rest")
 """In the order of a poll; the rest is the committer's own."""
 
 WARM_UP: Final = 7
@@ -69,18 +70,25 @@ class Pipeline:
             clock=Clock(wall=lambda: self._wall, steady=lambda: self._steady),
         )
 
-    def poll(self, document: bytes, meter_at: float) -> Page:
-        """Read a document and publish what is in it."""
+    def poll(self, wire: Callable[[], tuple[bytes, float]]) -> int:
+        """Read a document and publish what is in it; the document's size."""
         self._steady += INTERVAL
         self._wall += INTERVAL
+        size, poll = self._read(*wire())
+        self.committer.work({"home": Success(poll, self._wall, self._steady, 1.0)})
+        return size
+
+    def _read(self, document: bytes, meter_at: float) -> tuple[int, Poll]:
         decoded = payload.stations(document)
         here = SiteClients(SITE, decoded.stations, meter_at, self._wall)
-        poll: Poll = self._readings.poll([here], identity="controller", bad=decoded.bad.items())
-        self.committer.work({"home": Success(poll, self._wall, self._steady, 1.0)})
+        return len(document), self._readings.poll([here], identity="controller", bad=decoded.bad.items())
+
+    def scrape(self) -> Page:
+        """A Prometheus reads the page."""
         page = self.exposition.page()
         if page is None:
             raise RuntimeError("nothing was published")
-        page.text()
+        page.gzip()
         self.scrapes.answered(page.generation, None, self._steady)
         return page
 
@@ -92,9 +100,9 @@ def measure(clients: int, moving: float, rounds: int) -> Cost:
         next_document = stack.enter_context(documents(clients, moving, folder))
         exporter = Pipeline(folder)
         stack.enter_context(closing(exporter.state))
-        page = exporter.poll(*next_document())
         for _ in range(WARM_UP):
-            page = exporter.poll(*next_document())
+            exporter.poll(next_document)
+            exporter.scrape()
         watch = stack.enter_context(Stopwatch())
         watch.watch(payload, "stations", "decode")
         watch.watch(Readings, "poll", "readings")
@@ -103,17 +111,22 @@ def measure(clients: int, moving: float, rounds: int) -> Cost:
         watch.watch(State, "commit", "commit")
         watch.watch(Memory, "take", "memory")
         watch.watch(Runtime, "render", "render")
-        watch.watch(Page, "text", "assemble")
-        document, at = next_document()
+
+        def wire() -> tuple[bytes, float]:
+            with watch.stage("wire"):
+                return next_document()
+
+        size = 0
         for _ in range(rounds):
             watch.next_round()
             with watch.stage("rest"):
-                page = exporter.poll(document, at)
-            document, at = next_document()
-        cheapest = watch.cheapest()
+                size = exporter.poll(wire)
+            exporter.scrape()
+        cheapest = watch.cheapest(STAGES)
         return Cost(
-            {name: cheapest[name] for name in STAGES},
-            len(document),
-            page,
-            cpu(lambda: json.loads(document), 5) if clients <= YARDSTICK_LIMIT else None,
+            cheapest, size, exporter.scrape(), _yardstick(next_document()[0]) if clients <= YARDSTICK_LIMIT else None
         )
+
+
+def _yardstick(document: bytes) -> float:
+    return cpu(lambda: json.loads(document), 5)
