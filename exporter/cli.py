@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 import exporter
 from exporter import logs
 from exporter.logs import LogFormat
+
+if TYPE_CHECKING:
+    from exporter.config import Config
 
 # The exit status for what the user has to mend, as shells have it.
 MISUSED = 2
@@ -50,6 +53,32 @@ def run(
     config: Annotated[Path, typer.Option(help="The configuration file.")] = Path("config.yaml"),
 ) -> None:
     """Poll the sources of a configuration and serve what they metered."""
+    loaded = _load(config)
+    from exporter.service import run as run_service
+
+    raise typer.Exit(run_service(loaded))
+
+
+@app.command()
+def check(
+    config: Annotated[Path, typer.Option(help="The configuration file.")] = Path("config.yaml"),
+) -> None:
+    """Try a configuration out: what works, what does not, and what to do about it.
+
+    The exit status is 0 if all works (warnings are no failure), 1 if a source does not, 2 if the file is wrong.
+    """
+    loaded = _load(config)
+    from exporter.check import exit_status, findings
+
+    found = []
+    for finding in findings(loaded):
+        typer.echo(str(finding))
+        found.append(finding)
+    raise typer.Exit(exit_status(found))
+
+
+def _load(config: Path) -> Config:
+    """The configuration, or the end with everything that is wrong with it."""
     from exporter.config import ConfigError, load
 
     if not config.exists():
@@ -58,12 +87,9 @@ def run(
             "or see what it looks like on a simulated network first: bandwidth-exporter demo"
         )
     try:
-        loaded = load(config, os.environ)
+        return load(config, os.environ)
     except ConfigError as error:
         _refuse(str(error))
-    from exporter.service import run as run_service
-
-    raise typer.Exit(run_service(loaded))
 
 
 @app.command()

@@ -80,6 +80,13 @@ class Console:
         """How many logins were tried."""
         return self.accounts.logins
 
+    def become(self, flavour: Flavour) -> None:
+        """Be of another flavour from now on, as after an upgrade: the same data at the same address, without logins."""
+        with self._lock:
+            self._os = flavour == "os"
+            self.accounts.become(flavour)
+            self.accounts.clear()
+
     def expire_sessions(self) -> None:
         """Forget all logins. API keys stay."""
         with self._lock:

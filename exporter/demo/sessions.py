@@ -68,7 +68,7 @@ class Sessions:
     """
 
     def __init__(self, flavour: Flavour, username: str, password: str) -> None:
-        self.way = WAYS[flavour]
+        self.become(flavour)
         self.username = username
         self.password = password
         self.second_factor = False
@@ -79,11 +79,15 @@ class Sessions:
         self.wrong_status = 0
         self.csrf_header = True
         self.logins = 0
-        self._os = flavour == "os"
         self._open: dict[str, _Session] = {}
 
     def __len__(self) -> int:
         return len(self._open)
+
+    def become(self, flavour: Flavour) -> None:
+        """Log in as this flavour does from now on."""
+        self.way = WAYS[flavour]
+        self._os = flavour == "os"
 
     def clear(self) -> None:
         """Forget all logins."""

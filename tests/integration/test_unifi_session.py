@@ -100,26 +100,6 @@ def test_any_password_arrives_as_it_is(console: DemoController, connect: Connect
     assert keys(connect(password=password).poll())
 
 
-def test_an_expired_session_takes_exactly_one_login(console: DemoController, connect: Connect) -> None:
-    source = connect()
-    source.poll()
-    console.expire_sessions()
-    assert keys(source.poll())
-    assert console.logins == 2
-
-
-def test_sessions_that_expire_at_once_do_not_burn_logins(console: DemoController, connect: Connect) -> None:
-    source = connect()
-    source.poll()
-    console.accounts.last = False
-    console.expire_sessions()
-    error = failure(source)
-    assert error.reason == "login"
-    assert console.logins == 2
-    failure(source)
-    assert console.logins == 3
-
-
 def test_only_the_sites_asked_for_are_read(console: DemoController, connect: Connect) -> None:
     assert connect(sites=("attic",)).poll().complete == {Collection("client", "attic"): ""}
     assert STA not in paths(console)
@@ -157,15 +137,6 @@ def test_the_first_error_is_raised_where_all_sites_fail(console: DemoController,
     assert "/default/" in str(error)
 
 
-def test_an_account_that_may_not_read_the_controllers_name_still_counts(
-    console: DemoController, connect: Connect
-) -> None:
-    console.fault, console.fault_path = "forbidden", "/stat/sysinfo"
-    poll = connect().poll()
-    assert poll.identity is None
-    assert len(poll.readings) == 2
-
-
 @pytest.mark.parametrize(
     ("fault", "reason", "words"),
     [
@@ -197,39 +168,12 @@ def test_a_restarting_controller_comes_back(network: Network, connect: Connect) 
     assert source.poll().readings[0].count == Count()
 
 
-def test_an_unknown_certificate_is_refused_with_the_way_out(connect: Connect, console: DemoController) -> None:
-    error = failure(connect(ca_file=""))
-    assert error.reason == "tls"
-    assert "ca_file" in str(error)
-    assert not console.requests
-
-
 def test_another_certificate_than_the_given_one_is_refused(connect: Connect, console: DemoController) -> None:
     with DemoController(Network(start=START)) as other:
         source = connect(ca_file=other.ca_file)
         assert failure(source).reason == "tls"
         Path(other.ca_file).write_bytes(Path(console.ca_file).read_bytes())
         assert keys(source.poll())  # the mended file is read anew
-
-
-def test_a_certificate_for_another_name_is_refused(connect: Connect, console: DemoController) -> None:
-    error = failure(connect(url=console.url.replace("127.0.0.1", "localhost")))
-    assert error.reason == "tls"
-    assert "host name" in str(error)
-
-
-def test_verification_can_be_switched_off(connect: Connect) -> None:
-    assert keys(connect(ca_file="", verify_tls=False).poll())
-
-
-@pytest.mark.parametrize("content", [None, "no certificate"])
-def test_a_ca_file_that_cannot_be_used_is_named(connect: Connect, tmp_path: Path, content: str | None) -> None:
-    file = tmp_path / "ca.pem"
-    if content is not None:
-        file.write_text(content)
-    error = failure(connect(ca_file=str(file)))
-    assert error.reason == "tls"
-    assert str(file) in str(error)
 
 
 def test_a_port_without_tls_is_put_into_words(connect: Connect) -> None:

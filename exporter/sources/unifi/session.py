@@ -106,17 +106,18 @@ class Session:
     def _once_more(self, path: str) -> Answer:
         """The answer after a new login, where this poll may have one."""
         self._logged_in = False
-        if self._tries == 0 or self._served:
+        if self._tries == 0 or (self._tries == 1 and self._served):
             self._login(self.flavour())
             answer = self._send("GET", path)
             if not answers.expired(answer):
                 return answer
             self._logged_in = False
-        raise SourceError(
-            "login",
-            f"{self._settings.base}{path}: refused right after the login",
-            remedy="check that this account may use the Network application",
-        )
+        url = self._settings.base + path
+        if self._served:
+            what = "the session ends again and again"
+            raise SourceError("login", f"{url}: {what}", remedy="give the exporter an account that nothing else uses")
+        what = "refused right after the login"
+        raise SourceError("login", f"{url}: {what}", remedy="check that this account may use the Network application")
 
     def _login(self, flavour: Flavour) -> None:
         url = self._settings.base + flavour.login
@@ -146,8 +147,9 @@ class Session:
         try:
             check(answer, self._settings.base + path)
         except SourceError as error:
-            if answers.astray(answer) or (error.reason == "protocol" and not self._served):
-                self._flavour = None  # look again before the next request
+            # Another flavour may answer by now: an upgrade, or a proxy that had a page of its own. Look again then.
+            if path.endswith("login") or answers.astray(answer) or (error.reason == "protocol" and not self._served):
+                self._flavour = None
             raise
 
     def _check_key(self, answer: Answer, path: str) -> None:
