@@ -19,7 +19,7 @@ from exporter import ledger
 from exporter.clock import Clock
 from exporter.exposition import Blocks, Exposition
 from exporter.ledger import GAP_INTERVALS
-from exporter.model import Changes, Client, Memory, Moment, Poll, SubjectKey, Write
+from exporter.model import Changes, Client, Gear, Memory, Moment, Poll, SubjectKey, Write
 from exporter.naming import People
 from exporter.runtime import Runtime, SourceFacts
 from exporter.series import Plan, Scrapes, Stage
@@ -191,11 +191,14 @@ class Committer:
             max_rate=facts.max_rate,
         )
         clients = {SubjectKey("client", client.site, client.client): client for client in poll.clients}
-        plan = runtime.stage.plan(memory, changes, clients, self._exposition.generation + 1, self._clock.steady())
+        gear = {piece.subject: piece for piece in poll.gear}
+        plan = runtime.stage.plan(
+            memory, changes, [*clients, *gear], self._exposition.generation + 1, self._clock.steady()
+        )
         waiting = runtime.waiting_gap or (plan.came and changes.source.gaps > source.gaps)
         if plan.landed and not waiting:
             changes = replace(changes, source=replace(changes.source, gaps=changes.source.gaps + 1))
-        return _Step(runtime, outcome, changes, plan, clients, waiting and not plan.landed)
+        return _Step(runtime, outcome, changes, plan, clients, gear, waiting and not plan.landed)
 
     def _commit(self, steps: Sequence[_Step]) -> bool:
         writes = [Write(step.runtime.facts.name, step.changes, step.plan.shown) for step in steps]
@@ -232,6 +235,8 @@ class Committer:
         runtime.waiting_gap = step.waiting_gap
         runtime.events.update(step.changes.events)
         runtime.clients = _remembered(runtime, step)
+        known = {subject: piece for subject, piece in runtime.gear.items() if subject in runtime.stage.present}
+        runtime.gear = known | dict(step.gear)
         runtime.committed_at = outcome.steady
         health.bad_records.update(outcome.poll.bad_records)
         health.last_success = outcome.at
@@ -253,7 +258,7 @@ class Committer:
         ]
         for runtime in gone:
             runtime.stage.clear()
-            runtime.clients = {}
+            runtime.clients, runtime.gear = {}, {}
             runtime.waiting_gap = False
         if gone:
             self._exposition.publish(self._render(gone))
@@ -270,6 +275,7 @@ class _Step(Struct, frozen=True):
     changes: Changes
     plan: Plan
     clients: Mapping[SubjectKey, Client]
+    gear: Mapping[SubjectKey, Gear]
     waiting_gap: bool
 
 

@@ -178,6 +178,139 @@ SOURCE_GAPS = Family(
     "Rules over rates look away while this one moves.",
 )
 
+_DEVICE = ("source", "site", "device")
+_WAN = ("source", "site", "wan")
+_PORT = ("source", "site", "device", "port")
+_SSID = ("source", "site", "ssid")
+
+DEVICE_DOWNLOAD = Family(
+    "bandwidth_device_download_bytes_total",
+    "counter",
+    _DEVICE,
+    "Bytes through the device toward its clients since it was first seen.",
+    "UniFi: `tx_bytes` of stat/device",
+    "Of a switch or a gateway it is what passed its uplink; of an access point what it sent over the air.",
+)
+DEVICE_UPLOAD = DEVICE_DOWNLOAD._replace(
+    name="bandwidth_device_upload_bytes_total",
+    help="Bytes through the device from its clients since it was first seen.",
+    origin="UniFi: `rx_bytes` of stat/device",
+)
+DEVICE_INFO = Family(
+    "bandwidth_device_info",
+    "gauge",
+    (*_DEVICE, "name", "model", "class", "version", "ip"),
+    "Always 1. What the device is; class is ap, switch, gateway or other.",
+    "UniFi: `name`, `model`, `type`, `version`, `ip` of stat/device",
+    "Exactly one for each device on the page.",
+)
+DEVICE_UP = Family(
+    "bandwidth_device_up", "gauge", _DEVICE, "1 while the device is connected.", "UniFi: `state` of stat/device is 1"
+)
+DEVICE_UPTIME = Family(
+    "bandwidth_device_uptime_seconds",
+    "gauge",
+    _DEVICE,
+    "Time since the device started.",
+    "UniFi: `uptime` of stat/device",
+)
+DEVICE_CLIENTS = Family(
+    "bandwidth_device_clients", "gauge", _DEVICE, "Clients on the device.", "UniFi: `num_sta` of stat/device"
+)
+DEVICE_CPU = Family(
+    "bandwidth_device_cpu_ratio",
+    "gauge",
+    _DEVICE,
+    "Share of the device's processor in use, 0 to 1.",
+    "UniFi: `system-stats.cpu` of stat/device",
+)
+DEVICE_MEMORY = Family(
+    "bandwidth_device_memory_ratio",
+    "gauge",
+    _DEVICE,
+    "Share of the device's memory in use, 0 to 1.",
+    "UniFi: `system-stats.mem` of stat/device",
+)
+WAN_DOWNLOAD = Family(
+    "bandwidth_wan_download_bytes_total",
+    "counter",
+    _WAN,
+    "Bytes from the line into the network since it was first seen.",
+    "UniFi: `wanN.rx_bytes` of the gateway in stat/device",
+)
+WAN_UPLOAD = WAN_DOWNLOAD._replace(
+    name="bandwidth_wan_upload_bytes_total",
+    help="Bytes from the network into the line since it was first seen.",
+    origin="UniFi: `wanN.tx_bytes` of the gateway in stat/device",
+)
+WAN_UP = Family("bandwidth_wan_up", "gauge", _WAN, "1 while the line is up.", "UniFi: `wanN.up` of the gateway")
+WAN_LATENCY = Family(
+    "bandwidth_wan_latency_seconds",
+    "gauge",
+    _WAN,
+    "Round trip as the gateway measures it.",
+    "UniFi: `wanN.latency` of the gateway",
+)
+WAN_LINK_SPEED = Family(
+    "bandwidth_wan_link_speed_bytes_per_second",
+    "gauge",
+    _WAN,
+    "Speed of the gateway's port. It is not what the provider sells.",
+    "UniFi: `wanN.speed` of the gateway",
+)
+WAN_INFO = Family(
+    "bandwidth_wan_info",
+    "gauge",
+    (*_WAN, "device", "interface", "ip"),
+    "Always 1. Which gateway and interface the line is on, and its address.",
+    "UniFi: `wanN.ifname`, `wanN.ip` of the gateway",
+    "Exactly one for each line on the page.",
+)
+PORT_DOWNLOAD = Family(
+    "bandwidth_port_download_bytes_total",
+    "counter",
+    _PORT,
+    "Bytes toward what is plugged into the port since it was first seen.",
+    "UniFi: `port_table[].tx_bytes` of stat/device",
+    "On an uplink port too: there download is toward the rest of the network.",
+)
+PORT_UPLOAD = PORT_DOWNLOAD._replace(
+    name="bandwidth_port_upload_bytes_total",
+    help="Bytes from what is plugged into the port since it was first seen.",
+    origin="UniFi: `port_table[].rx_bytes` of stat/device",
+)
+PORT_UP = Family("bandwidth_port_up", "gauge", _PORT, "1 while the port has a link.", "UniFi: `port_table[].up`")
+PORT_LINK_SPEED = Family(
+    "bandwidth_port_link_speed_bytes_per_second",
+    "gauge",
+    _PORT,
+    "Speed of the port's link.",
+    "UniFi: `port_table[].speed`",
+)
+PORT_INFO = Family(
+    "bandwidth_port_info",
+    "gauge",
+    (*_PORT, "name", "uplink"),
+    "Always 1. What the port is called, and whether it leads to the rest of the network.",
+    "UniFi: `port_table[].name`, `port_table[].is_uplink`",
+    "Exactly one for each port on the page.",
+)
+SSID_DOWNLOAD = Family(
+    "bandwidth_ssid_download_bytes_total",
+    "counter",
+    _SSID,
+    "Bytes toward the clients of the wireless network since it was first seen.",
+    "the sum of the increases of its clients",
+    "The controller's own counters of it wrap at 2^32 and are not used.",
+)
+SSID_UPLOAD = SSID_DOWNLOAD._replace(
+    name="bandwidth_ssid_upload_bytes_total",
+    help="Bytes from the clients of the wireless network since it was first seen.",
+)
+SSID_CLIENTS = Family(
+    "bandwidth_ssid_clients", "gauge", _SSID, "Clients on the wireless network.", "UniFi: `essid` of stat/sta"
+)
+
 FAMILIES = (
     SITE_DOWNLOAD,
     SITE_UPLOAD,
@@ -203,6 +336,28 @@ FAMILIES = (
     CLIENT_SATISFACTION,
     CLIENT_REPORTED_DOWNLOAD,
     CLIENT_REPORTED_UPLOAD,
+    DEVICE_DOWNLOAD,
+    DEVICE_UPLOAD,
+    DEVICE_INFO,
+    DEVICE_UP,
+    DEVICE_UPTIME,
+    DEVICE_CLIENTS,
+    DEVICE_CPU,
+    DEVICE_MEMORY,
+    WAN_DOWNLOAD,
+    WAN_UPLOAD,
+    WAN_INFO,
+    WAN_UP,
+    WAN_LATENCY,
+    WAN_LINK_SPEED,
+    PORT_DOWNLOAD,
+    PORT_UPLOAD,
+    PORT_INFO,
+    PORT_UP,
+    PORT_LINK_SPEED,
+    SSID_DOWNLOAD,
+    SSID_UPLOAD,
+    SSID_CLIENTS,
 )
 """In the order of the page."""
 

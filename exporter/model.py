@@ -40,6 +40,10 @@ class Collection(NamedTuple):
     site: str
 
 
+# What there is one of for each client is kept from the garbage collector (gc=False): it holds no cycles, and looking
+# through a hundred thousand of them took a fifth of a poll.
+
+
 class Count(Struct, frozen=True, gc=False):
     """Bytes and packets of both directions. Where a meter counts no packets they stay 0."""
 
@@ -78,7 +82,7 @@ class Life(Struct, frozen=True):
     restarted: bool = False
 
 
-class Reading(Struct, frozen=True):
+class Reading(Struct, frozen=True, gc=False):
     """A counter's raw values at one moment, and what the source knows about them.
 
     subjects: whom the bytes are credited to: the client, and its site's sum.
@@ -103,7 +107,7 @@ class Reading(Struct, frozen=True):
     wraps: bool = False
 
 
-class Client(Struct, frozen=True):
+class Client(Struct, frozen=True, gc=False):
     """What is known of an end station beside its bytes. `client` is its label value: the MAC in lower case, or the IP.
 
     last_seen: Unix seconds on our clock. Rates are the meter's own, in bytes per second. None or "" where unknown.
@@ -249,7 +253,7 @@ class Moment(Struct, frozen=True):
     at: float
 
 
-class Counter(Struct, frozen=True):
+class Counter(Struct, frozen=True, gc=False):
     """What the ledger remembers of a counter.
 
     count: the last values taken (p). moved: tick at which they last changed. speed: the fastest link seen.

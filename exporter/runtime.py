@@ -11,13 +11,14 @@ from msgspec import Struct
 from exporter import metrics
 from exporter.client_lines import ClientLines
 from exporter.exposition import Blocks, samples
+from exporter.gear_lines import KINDS, render_gear
 from exporter.ledger import REASONS
 from exporter.metrics import Family
-from exporter.model import Client, Count, Memory, SubjectKey
+from exporter.model import Client, Count, Gear, Memory, SubjectKey
 from exporter.naming import People
 from exporter.series import Stage, shown_count
 
-COUNTED_KINDS = ("client",)
+COUNTED_KINDS = ("client", "device", "wan", "port")
 """Kinds of counters that a source can have; their events are on the page from the start, at 0."""
 
 
@@ -56,6 +57,7 @@ class Runtime:
     health: Health = field(default_factory=Health)
     events: Tally[tuple[str, str]] = field(default_factory=Tally)
     clients: dict[SubjectKey, Client] = field(default_factory=dict)
+    gear: dict[SubjectKey, Gear] = field(default_factory=dict)
     lines: ClientLines = field(default_factory=ClientLines)
     waiting_gap: bool = False
     committed_at: float | None = None
@@ -64,6 +66,9 @@ class Runtime:
         """The source's part of the page: one block of lines for each family that has samples."""
         blocks = self._about_source()
         blocks.update(self._about_clients(people))
+        for kind in KINDS:
+            rows = ((key, count, self.gear.get(key)) for key, count in self.shown(kind))
+            blocks.update(render_gear(self.facts.name, kind, rows))
         return blocks
 
     def shown(self, kind: str) -> Iterator[tuple[SubjectKey, Count | None]]:

@@ -19,7 +19,7 @@ from exporter import ledger
 from exporter.committer import Committer, Failure, Success
 from exporter.exposition import Exposition
 from exporter.metrics import FAMILIES, OWN_FAMILIES, Family
-from exporter.model import Client
+from exporter.model import Client, Count, CounterKey, Device, Gear, Port, Reading, Ssid, Wan
 from exporter.naming import Person
 from exporter.series import Scrapes
 from exporter.service import Own
@@ -28,7 +28,7 @@ from exporter.store import State
 from tests.scripted import SITE, ManualClock, facts, poll, reading
 
 ROOT = Path(__file__).parents[2]
-MAC = "02:00:00:00:00:01"
+MAC, AP = "02:00:00:00:00:01", "02:00:00:00:01:01"
 DECLARED = {family.name: family for family in (*FAMILIES, *OWN_FAMILIES)}
 NAMED_TEST = re.compile(r"(tests/[\w/]+\.py)::(test_\w+)")
 
@@ -59,8 +59,15 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Metric]:
             people={MAC: Person("Kitchen laptop", "flat 3", "tenants")},
             clock=time.clock,
         )
-        shown = poll([reading(MAC, 1000, 100)], clients=[client])
-        bad = replace(shown, bad_records={"mac": 1})
+        gear: tuple[Gear, ...] = (
+            Device(SITE, AP, up=True, uptime=1.0, clients=1, cpu_ratio=0.5, memory_ratio=0.5),
+            Wan(SITE, "wan1", up=True, latency=0.01, link_speed=1.25e8),
+            Port(SITE, AP, "1", up=True, link_speed=1.25e8),
+            Ssid(SITE, "Home", clients=1),
+        )
+        passed = [Reading(CounterKey(*piece.subject), (piece.subject,), Count(1000, 100)) for piece in gear]
+        shown = poll([reading(MAC, 1000, 100), *passed], clients=[client])
+        bad = replace(shown, gear=gear, bad_records={"mac": 1})
         committer.work({"home": Success(bad, time.wall_at, time.steady_at, 0.1)})
         committer.work({"home": Failure("timeout", "no answer", time.wall_at, 20.0)})
     whole = exposition.page()
