@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import platform
 import signal
@@ -184,6 +185,10 @@ def serve(settings: Settings, sources: Iterable[tuple[SourceFacts, Source]]) -> 
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, lambda *_: None)
         stack.callback(running.stop)
+        # What lives as long as the process is not looked through again, and a poll's thousands of objects are no
+        # reason to look: they hold no cycles. docs/performance.md has what it saves.
+        gc.freeze()
+        gc.set_threshold(100_000, 20, 100)
         running.start()
         log.info("http://%s:%d/ serves the status page, and /metrics", *listener.getsockname()[:2])
         server.run(sockets=[listener])
