@@ -18,7 +18,13 @@ CLOCKS_APART: Final = 300.0
 """Seconds between two clocks that are worth a word."""
 
 # Whatever was tried, these say where it failed.
-_SUBJECTS: Final[dict[Reason, str]] = {"unreachable": "reach", "timeout": "reach", "tls": "TLS"}
+_SUBJECTS: Final[dict[Reason, str]] = {
+    "unreachable": "reach",
+    "timeout": "reach",
+    "tls": "TLS",
+    "login": "login",
+    "rate_limited": "login",
+}
 
 
 def check(name: str, settings: UnifiSettings, wall: Callable[[], float] = time.time) -> Iterator[Finding]:
@@ -50,10 +56,10 @@ class _Trial:
         self._session.open()
         if not self._settings.api_key:
             yield self._said("ok", f"{self._settings.username} is logged in")
+        self._step = "sites"
         sites = self._api.sites()
         if self._settings.api_key:
-            yield self._said("ok", "the api_key is accepted")
-        self._step = "sites"
+            yield self._said("ok", "the api_key is accepted", subject="login")
         yield self._said("ok", f"{len(sites)} to read: {described(sites)}")
         self._step = "rights"
         yield self._rights(sites)
@@ -73,7 +79,7 @@ class _Trial:
             shown = shown_fingerprint(self._settings.base, self._settings.timeout)
             remedy += f". The one it shows has fingerprint: {shown}" if shown else ""
         if error.retry_after:
-            remedy = f"wait {error.retry_after:.0f} s, and {remedy}" if remedy else f"wait {error.retry_after:.0f} s"
+            remedy = f"wait {error.retry_after:.0f} s; {remedy}"
         subject = _SUBJECTS.get(error.reason, self._step)
         return Finding("error", f"{self._name}: {subject}", about + error.problem, remedy)
 
@@ -83,11 +89,11 @@ class _Trial:
     def _trust(self) -> Finding:
         settings = self._settings
         if not settings.verify_tls:
+            shown = shown_fingerprint(settings.base, settings.timeout) or "sha256:…"
             return self._said(
                 "warning",
                 "the certificate is not checked (verify_tls: false), so whoever is in between could read the password",
-                f"write fingerprint: {shown_fingerprint(settings.base, settings.timeout)} instead, "
-                "once you have compared it on the controller",
+                f"write fingerprint: {shown} instead, once you have compared it on the controller",
                 "TLS",
             )
         by = "`fingerprint`" if settings.fingerprint else "`ca_file`" if settings.ca_file else "this machine"
@@ -133,6 +139,6 @@ class _Trial:
             return self._said("ok", "the controller's agrees with this machine's")
         return self._said(
             "warning",
-            f"the controller's is {abs(apart):.0f} s {'ahead of' if apart > 0 else 'behind'} this machine's",
+            f"the controller's is {abs(apart) / 60:.0f} min {'ahead of' if apart > 0 else 'behind'} this machine's",
             "no byte is lost by that, but set the one that is wrong: days and months begin by this machine's",
         )

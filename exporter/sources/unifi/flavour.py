@@ -71,7 +71,7 @@ def _unknown(base: str, front: Answer, answers: list[Answer]) -> SourceError:
         return SourceError(
             "protocol", f"{base}: something in front of the controller wants a login of its own", remedy=OWN_ADDRESS
         )
-    if 300 <= front.status < 400 and not front.headers.get("location", "").endswith("/manage"):
+    if 300 <= front.status < 400 and "/manage" not in front.headers.get("location", ""):
         return SourceError("protocol", f"{base}: {REDIRECTED}", remedy=OWN_ADDRESS)
     return SourceError(
         "protocol", f"{base}: answers (HTTP {front.status}), but not as a UniFi controller", remedy=LOOK_ELSEWHERE
