@@ -21,7 +21,9 @@ Moment = Annotated[float, Meta(ge=0, le=1e11)]  # Unix seconds
 Rate = Annotated[float, Meta(ge=0, le=1e15)]
 Level = Annotated[float, Meta(ge=-1000, le=1000)]
 
-_TROUBLE = (msgspec.MsgspecError, ValueError, RecursionError)  # all that decoders raise for bad text or wrong types
+TROUBLE = (msgspec.MsgspecError, ValueError, RecursionError)
+"""All that decoders raise for bad text or wrong types."""
+
 _ERROR_SIZE = 4096  # bytes; an envelope that carries an error is short
 
 
@@ -124,7 +126,7 @@ def error_code(body: bytes) -> str:
         return ""
     try:
         meta = _FAILURE.decode(body).meta
-    except _TROUBLE:
+    except TROUBLE:
         return ""
     return "" if meta.rc == "ok" else _quote(meta.msg or "meta.rc " + meta.rc)
 
@@ -133,7 +135,7 @@ def succeeded(body: bytes) -> bool:
     """Whether a document is an envelope of the Network application that reports no error."""
     try:
         return _FAILURE.decode(body).meta.rc == "ok"
-    except _TROUBLE:
+    except TROUBLE:
         return False
 
 
@@ -143,8 +145,8 @@ def stations(body: bytes) -> Stations:
         return Stations(_checked(_STATIONS.decode(body)), Counter())
     except PayloadError:
         raise
-    except _TROUBLE:
-        return _one_by_one(_records(body))
+    except TROUBLE:
+        return _one_by_one(records(body))
 
 
 def sites(body: bytes) -> list[Site]:
@@ -172,24 +174,25 @@ def _small(decoder: msgspec.json.Decoder[_Envelope[T]], body: bytes) -> list[T]:
         except msgspec.ValidationError:
             raise
         except (msgspec.DecodeError, UnicodeDecodeError):
-            return _checked(decoder.decode(_clean(body)))
+            return _checked(decoder.decode(clean(body)))
     except PayloadError:
         raise
-    except _TROUBLE:
+    except TROUBLE:
         raise PayloadError("not the JSON document that belongs here") from None
 
 
-def _records(body: bytes) -> list[Raw]:
+def records(body: bytes) -> list[Raw]:
+    """The records of a document, each as its own text. Raises `PayloadError`."""
     return _small(_RECORDS, body)
 
 
-def _one_by_one(records: list[Raw]) -> Stations:
+def _one_by_one(raws: list[Raw]) -> Stations:
     good: list[Station] = []
     bad: Counter[str] = Counter()
-    for raw in records:
+    for raw in raws:
         try:
             good.append(_RECORD.decode(raw))
-        except _TROUBLE:
+        except TROUBLE:
             station = _lenient(raw)
             if isinstance(station, Station):
                 good.append(station)
@@ -201,21 +204,21 @@ def _one_by_one(records: list[Raw]) -> Stations:
 def _lenient(raw: Raw) -> Station | str:
     """The record with its unusable fields left out, or why it has to be skipped."""
     try:
-        given = _OBJECT.decode(_clean(bytes(raw)))
-    except _TROUBLE:
+        given = _OBJECT.decode(clean(bytes(raw)))
+    except TROUBLE:
         return "shape"
     values: dict[str, Any] = {}
     for name, wire_name, decoder, vital in _FIELDS:
         if wire_name in given:
             try:
                 values[name] = decoder.decode(given[wire_name])
-            except _TROUBLE:
+            except TROUBLE:
                 if vital:
                     return vital
     return Station(**values)
 
 
-def _clean(text: bytes) -> bytes:
+def clean(text: bytes) -> bytes:
     """The same JSON without what strict decoders refuse: lone surrogates, bytes that are no UTF-8, NaN, infinities."""
     value = json.loads(text.decode("utf-8", "replace"), parse_constant=lambda _: None, parse_float=_finite)
     return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
