@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -282,6 +283,24 @@ def test_a_login_limit_is_waited_for_by_all_sources_of_the_account(console: Demo
     now[0] += 120
     assert keys(first.poll()) == ALL
     assert keys(second.poll()) == ALL
+
+
+def test_sources_of_one_account_that_start_together_meet_the_limit_once(
+    console: DemoController, connect: Connect
+) -> None:
+    console.accounts.limited = True
+    sources = [connect() for _ in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        assert {error.reason for error in pool.map(failure, sources)} == {"rate_limited"}
+    assert console.logins == 1
+
+
+def test_a_turn_that_does_not_come_ends_with_the_deadline(console: DemoController, connect: Connect) -> None:
+    logins = Logins()
+    with logins.turn(Account.of(console.url, console.username), 1.0):
+        error = failure(connect(logins=logins, timeout=0.5))
+    assert error.reason == "timeout"
+    assert console.logins == 0
 
 
 @pytest.mark.parametrize(

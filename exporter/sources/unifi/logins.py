@@ -7,7 +7,8 @@ further try makes it last longer (UniFi reference, section 2). So nobody tries b
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
 from typing import NamedTuple
@@ -46,7 +47,23 @@ class Logins:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._limits: dict[Account, _Limit] = {}
+        self._turns: dict[Account, Lock] = {}
         self._lock = Lock()
+
+    @contextmanager
+    def turn(self, account: Account, seconds: float) -> Iterator[None]:
+        """Be the only one to log in with an account, so that all who wait learn of a limit from the first.
+
+        Raises TimeoutError where the turn does not come within so many seconds.
+        """
+        with self._lock:
+            mine = self._turns.setdefault(account, Lock())
+        if not mine.acquire(timeout=max(0.0, seconds)):
+            raise TimeoutError("others are logging in")
+        try:
+            yield
+        finally:
+            mine.release()
 
     def pause(self, account: Account) -> float:
         """Seconds until the account may log in, 0 if it may at once."""

@@ -16,6 +16,7 @@ from exporter.sources.unifi.flavour import OS, Flavour, find
 from exporter.sources.unifi.logins import LOGINS, Account, Logins
 from exporter.sources.unifi.settings import UnifiSettings
 from exporter.sources.unifi.transport import BODY_LIMIT, Answer, Transport, Trust
+from exporter.sources.unifi.trouble import in_words
 
 LOGOUT_TIMEOUT = 3.0  # seconds
 INTEGRATION = "/integration/v1/info"  # of the official API, below the Network application's prefix
@@ -120,7 +121,15 @@ class Session:
         raise SourceError("login", f"{url}: {what}", remedy="check that this account may use the Network application")
 
     def _login(self, flavour: Flavour) -> None:
+        """Log in, one after the other with all other sources of the account."""
         url = self._settings.base + flavour.login
+        try:
+            with self._logins.turn(self._account, self._transport.left):
+                self._try_login(flavour, url)
+        except TimeoutError as error:
+            raise in_words(error, url) from None
+
+    def _try_login(self, flavour: Flavour, url: str) -> None:
         if self._tries == 2 or (self._tries == 1 and not self._served):
             raise SourceError("login", f"{url}: the login of this poll has failed already")
         pause = self._logins.pause(self._account)

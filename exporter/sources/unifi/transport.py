@@ -62,6 +62,11 @@ class Transport:
         """All requests from here on have to end within so many seconds."""
         self._until = time.monotonic() + seconds
 
+    @property
+    def left(self) -> float:
+        """Seconds that the requests of this poll still have; not more than 0 where they have none."""
+        return self._until - time.monotonic()
+
     def cookie(self, name: str) -> str:
         """The value of a cookie that the server has set, "" where it has not."""
         cookies = self._open[0].cookies if self._open else ()
