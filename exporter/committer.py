@@ -230,6 +230,9 @@ class Committer:
         """The commit is durable: memory, page and health may follow."""
         runtime, outcome = step.runtime, step.outcome
         health = runtime.health
+        if health.last_error:
+            log.info("%s: answers again", runtime.facts.name)
+        _log_poll(runtime, step)
         runtime.memory.take(step.changes, step.plan.shown)
         runtime.stage.adopt(step.plan)
         runtime.waiting_gap = step.waiting_gap
@@ -240,11 +243,8 @@ class Committer:
         runtime.committed_at = outcome.steady
         health.bad_records.update(outcome.poll.bad_records)
         health.last_success = outcome.at
-        if not health.up:
-            log.info("%s: polled, %d clients", runtime.facts.name, len(step.clients))
         health.up = True
         health.last_error = ""
-        _log_poll(runtime, step)
 
     def _drop_silent(self) -> None:
         """A source that brought nothing for three intervals leaves the page; its totals stay."""
@@ -312,15 +312,16 @@ def _left(client: Client) -> Client:
 
 
 def _log_poll(runtime: Runtime, step: _Step) -> None:
+    """What moved since the poll before, which is still the last one in memory."""
+    before, now = runtime.memory.source, step.changes.source
     sums = [count for subject, count in step.changes.increases.items() if subject.kind == "site"]
-    down, up = sum(count.download for count in sums), sum(count.upload for count in sums)
     log.info(
-        "%s: %d clients, +%s down, +%s up in %.1f s",
+        "%s: %d clients, +%s down, +%s up in %.0f s",
         runtime.facts.name,
         len(step.clients),
-        human_bytes(down),
-        human_bytes(up),
-        step.outcome.duration,
+        human_bytes(sum(count.download for count in sums)),
+        human_bytes(sum(count.upload for count in sums)),
+        now.tick - before.tick,
     )
 
 
