@@ -1,0 +1,1 @@
+"""OpenWrt routers: the rows of nlbwmon, read over SSH."""
