@@ -16,7 +16,7 @@ from exporter import metrics
 from exporter.exposition import labels, number
 from exporter.metrics import Family
 from exporter.model import Client, Count, SubjectKey
-from exporter.naming import People, person_of
+from exporter.naming import People, person_of, vendor_of
 
 
 class _Text(Struct, frozen=True, gc=False):
@@ -87,7 +87,7 @@ class ClientLines:
 
 def _text(who: tuple[str, str, str], client: Client, people: People) -> _Text:
     person = person_of(client, people)
-    info = (*who, client.mac, person.name, person.owner, client.vendor, person.category)
+    info = (*who, client.mac, person.name, person.owner, vendor_of(client), person.category)
     guest = "true" if client.guest else "false"
     connection = (*who, client.connection, client.network, client.ssid, client.ap, client.ip, guest)
     return _Text(

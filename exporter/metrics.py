@@ -63,7 +63,7 @@ CLIENT_INFO = Family(
     (*_CLIENT, "mac", "name", "owner", "vendor", "category"),
     "Always 1. Who the client is; the name is never empty.",
     "config, else the controller's alias, else the host name, else vendor and last three bytes, else the client",
-    "Exactly one for each client on the page.",
+    "Exactly one for each client on the page. An address that a device made up for itself has the vendor `randomised`.",
 )
 CLIENT_CONNECTION_INFO = Family(
     "bandwidth_client_connection_info",

@@ -241,4 +241,4 @@ def test_clients_that_left_are_marked_and_leave_after_their_time() -> None:
 def test_names_from_the_configuration_go_first() -> None:
     bench = Bench(Kept(), people={MAC: Person("Kitchen", "flat 3", "tenants")})
     bench.poll(poll([reading(MAC, 1, 1)], clients=[Client(SITE, MAC, MAC, name="android-1234")]))
-    assert 'name="Kitchen",owner="flat 3",vendor="",category="tenants"' in bench.page()
+    assert 'name="Kitchen",owner="flat 3",vendor="randomised",category="tenants"' in bench.page()
