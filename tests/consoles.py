@@ -41,8 +41,16 @@ def controller(flavour: Flavour = "os", network: Network | None = None) -> Itera
 
 
 def settings(console: DemoController, **changes: Any) -> UnifiSettings:
-    """How to reach a controller, with a login where nothing else is said. None takes a setting away."""
-    facts: dict[str, Any] = {"url": console.url, "ca_file": console.ca_file, "timeout": 30.0}
+    """How to reach a controller, with a login, and with one question a site, where nothing else is said.
+
+    None takes a setting away.
+    """
+    facts: dict[str, Any] = {
+        "url": console.url,
+        "ca_file": console.ca_file,
+        "timeout": 30.0,
+        "collect": frozenset({"clients"}),
+    }
     if "api_key" not in changes:
         facts |= {"username": console.username, "password": console.password}
     return UnifiSettings(**(facts | changes))

@@ -151,6 +151,8 @@ class Console:
     def _of_site(self, network: Network, what: str) -> Reply:
         if what == "stat/sta":
             return data_reply(network.records())
+        if what == "stat/device":
+            return data_reply(network.device_records())
         if what != "stat/sysinfo":
             return error_reply(404, "api.err.NotFound")
         if not self.sysinfo_allowed:

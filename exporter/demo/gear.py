@@ -84,6 +84,8 @@ class Gear:
             self._add(ap, f"Access point {number}", "uap", "U7PG2", start - age, _AP_PORTS)
         self._plugged = {ap: str(number) for number, ap in enumerate(aps, len(UPLINKS) + 1)}
         self._moved: dict[Subject, Pair] = {}
+        self._lived = start
+        self._shown: dict[str, dict[str, Any]] = {}
 
     def _add(
         self, mac: str, name: str, kind: str, model: str, booted: float, ports: Sequence[str] | Mapping[str, str]
@@ -106,9 +108,11 @@ class Gear:
         self._pass(SWITCH, self._port_of(mac if box is None else ap), down, up)
         self._rise(down, up)
 
-    def live(self, seconds: float) -> None:
-        """Let the devices' own traffic pass."""
-        down, up = (int(rate * seconds) for rate in OWN)
+    def live(self, now: float) -> None:
+        """Let the devices' own traffic pass, up to a moment."""
+        seconds = max(0, int(now - self._lived))
+        self._lived += seconds
+        down, up = (rate * seconds for rate in OWN)
         for mac, box in self._boxes.items():
             if box.kind == "uap":
                 self._pass(mac, "1", up, down)
@@ -124,6 +128,7 @@ class Gear:
 
     def restart(self, mac: str, now: float) -> None:
         """Restart a device: what it counts begins anew, and what the controller adds up for it."""
+        self.live(now)
         box = self._boxes[mac]
         box.booted = now
         box.air = NOTHING
@@ -147,13 +152,16 @@ class Gear:
         """What really passed, by subject, since the beginning."""
         return dict(self._moved)
 
-    def records(self, now: float, before: Sequence[Mapping[str, Any]] = ()) -> list[dict[str, Any]]:
-        """The `stat/device` records at `now`; of a device that is away, the one in `before` that it left behind."""
-        old = {record["mac"]: dict(record) for record in before}
-        return [
-            old.get(box.mac, self._record(box, now)) | {"state": 0} if box.away else self._record(box, now)
-            for box in self._boxes.values()
-        ]
+    def records(self, now: float, skew: float, *, renew: bool) -> list[dict[str, Any]]:
+        """The `stat/device` records: with `renew` as things stand, else as they were last shown.
+
+        That of a device that is away stays as it was, but for its state. `skew`: as of the network.
+        """
+        self.live(now)
+        for mac, box in self._boxes.items():
+            if mac not in self._shown or (renew and not box.away):
+                self._shown[mac] = self._record(box, now) | {"last_seen": int(now + skew)}
+        return [self._shown[mac] | ({"state": 0} if box.away else {}) for mac, box in self._boxes.items()]
 
     def _port_of(self, what: str) -> str:
         """The switch's port that something is plugged in. All that finds none free shares the last one."""
@@ -194,7 +202,6 @@ class Gear:
             "version": "6.6.65",
             "ip": f"192.168.1.{1 + list(self._boxes).index(box.mac)}",
             "state": 1,
-            "last_seen": int(now),
             "uptime": int(now - box.booted),
             "system-stats": {"cpu": "3.1", "mem": "27.4", "uptime": str(int(now - box.booted))},
             "stat": self._stat(box, now),

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from threading import RLock
 from typing import Any, Final, NamedTuple
 
+from exporter.demo.gear import Gear
+
 PACKET: Final = 1100  # bytes in a packet on average
 RESTART: Final = 40.0  # seconds that a restarting controller is away
 
@@ -82,6 +84,7 @@ class Network:
         self.skew = 0.0
         self.away_until = -math.inf
         self.aps = ["02:00:5e:00:01:01", "02:00:5e:00:01:02"]
+        self.gear = Gear(self.aps, start)
         self._refresh = refresh
         self._traffic = traffic
         self._step = step
@@ -129,6 +132,7 @@ class Network:
             if client.connected:
                 client.raw = Bytes(client.raw.down + down, client.raw.up + up)
                 client.moved = Bytes(client.moved.down + down, client.moved.up + up)
+                self.gear.carry(mac, "" if client.wired else client.ap, down, up)
                 self._show_at_once(client)
 
     def reset(self, mac: str, raw: Bytes = NOTHING) -> None:
@@ -161,6 +165,7 @@ class Network:
     def restart_ap(self, ap: str) -> None:
         """Restart an access point: the sessions of its clients begin anew."""
         with self._lock:
+            self.gear.restart(ap, self.now)
             for client in self._clients.values():
                 if client.connected and not client.wired and client.ap == ap:
                     self.connect(client.mac)
@@ -170,6 +175,7 @@ class Network:
         with self._lock:
             for client in self._clients.values():
                 self.reset(client.mac)
+            self.gear.restart_controller(self.now)
             self.away_until = self.now + away
 
     def advance(self, to: float) -> None:
@@ -194,6 +200,11 @@ class Network:
                 if self._refresh <= 0:
                     client.last_seen = self.meter_now
             return [self._record(client) for client in present]
+
+    def device_records(self) -> list[dict[str, Any]]:
+        """The site's `stat/device` records: what the controller shows now."""
+        with self._lock:
+            return self.gear.records(self.now, self.skew, renew=self._refresh <= 0)
 
     def truth(self) -> list[Truth]:
         """What really moved, beside the raw values shown. Nothing counts before an exporter could see the client."""
@@ -221,6 +232,7 @@ class Network:
                 client.rate = (client.moved.down - before.down) / passed, (client.moved.up - before.up) / passed
                 if client.connected:
                     client.last_seen = self.meter_now
+            self.gear.records(self.now, self.skew, renew=True)
             self._refreshed += self._refresh * math.floor(passed / self._refresh)
 
     def _show_at_once(self, client: Client) -> None:

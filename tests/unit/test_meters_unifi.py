@@ -446,4 +446,4 @@ def test_nothing_but_live_records_is_asked_for() -> None:
         source.poll()
         source.close()
         asked = {request.path.rpartition("/stat/")[2] for request in console.requests if "/stat/" in request.path}
-        assert asked == {"sysinfo", "sta"}
+        assert asked == {"sysinfo", "sta", "device"}

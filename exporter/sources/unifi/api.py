@@ -9,7 +9,8 @@ from typing import NamedTuple, TypeVar
 from urllib.parse import quote
 
 from exporter.sources.base import SourceError
-from exporter.sources.unifi import payload
+from exporter.sources.unifi import device_payload, payload
+from exporter.sources.unifi.device_payload import Devices
 from exporter.sources.unifi.payload import Site, Station
 from exporter.sources.unifi.session import Session
 from exporter.sources.unifi.settings import UnifiSettings
@@ -71,6 +72,10 @@ class Api:
         """The clients that are connected at a site."""
         answer, decoded = self._get(_of_site(site, "stat/sta"), payload.stations)
         return Clients(decoded.stations, decoded.bad, _date(answer.headers.get("date", "")), answer.at)
+
+    def devices(self, site: str) -> Devices:
+        """The controller's own equipment at a site."""
+        return self._get(_of_site(site, "stat/device"), device_payload.devices)[1]
 
     def _get(self, path: str, decode: Callable[[bytes], T]) -> tuple[Answer, T]:
         answer = self._session.get(path)

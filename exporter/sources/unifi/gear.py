@@ -14,8 +14,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from exporter.model import Collection, Count, CounterKey, Device, Gear, Life, Port, Reading, SubjectKey, Wan
+from exporter.model import Collection, Count, CounterKey, Device, Gear, Life, Poll, Port, Reading, SubjectKey, Wan
 from exporter.sources.unifi import device_payload as wire
 from exporter.sources.unifi.readings import MBIT, TEXT_LIMIT
 
@@ -81,6 +82,17 @@ def gather(
                 _remember(facts, here, here.all_of(kinds))
         found.gear.extend(fact for _, fact in facts.values())
     return found
+
+
+def beside(poll: Poll, found: Gathered) -> Poll:
+    """The poll of the clients, with what was gathered of the gear."""
+    return replace(
+        poll,
+        readings=(*poll.readings, *found.readings),
+        gear=(*poll.gear, *found.gear),
+        complete={**poll.complete, **dict.fromkeys(found.complete, "")},
+        bad_records=dict(Counter(poll.bad_records) + found.bad),
+    )
 
 
 def _remember(facts: dict[SubjectKey, tuple[tuple[bool, float], Gear]], here: _Here, gear: Iterator[Gear]) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection as Many
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from msgspec import Struct
 
-from exporter.model import Client, Collection, Count, CounterKey, Poll, Reading, SubjectKey
+from exporter.model import Client, Collection, Count, CounterKey, Poll, Reading, Ssid, SubjectKey
 from exporter.sources.unifi.payload import Station
+from exporter.sources.unifi.settings import COLLECTIONS
 
 REFRESH: Final = 63.0  # seconds; the slowest renewal ever seen is 63 (UniFi reference, §0 fact 9)
 TEXT_LIMIT: Final = 256  # characters
@@ -52,15 +54,20 @@ class Keys(NamedTuple):
 
 
 class Readings:
-    """Turns one source's records into polls.
+    """Turns one source's records into polls. collect: what is to be told of clients, "clients", "ssids" or both.
+
+    What a client moves on the air is also its wireless network's, the one that it is in when that is read.
 
     The keys of the clients of the last poll are kept, by site and MAC as the controller writes it: making and checking
     them anew costs as much as all the rest, and the ledger's memory can share them.
     """
 
-    def __init__(self, exclude: frozenset[str] = frozenset()) -> None:
+    def __init__(self, exclude: frozenset[str] = frozenset(), collect: frozenset[str] = frozenset(COLLECTIONS)) -> None:
         self._exclude = frozenset(mac.lower() for mac in exclude)
+        self._clients = "clients" in collect
+        self._ssids = "ssids" in collect
         self._known: dict[str, dict[str, Keys]] = {}
+        self._used: dict[str, dict[str, SubjectKey]] = {}  # the wireless networks with clients, by site and name
 
     def poll(
         self, sites: Sequence[SiteClients], *, identity: str | None = None, bad: Iterable[tuple[str, int]] = ()
@@ -68,27 +75,42 @@ class Readings:
         """What one poll brought home. `bad` is what was skipped before it came here, by reason."""
         readings: list[Reading] = []
         clients: list[Client] = []
+        ssids: list[Ssid] = []
         skipped: Counter[str] = Counter()
         for reason, number in bad:
             skipped[reason] += number
         for site in sites:
-            wrong = self._read(site, readings, clients)
+            found, wrong = self._read(site, readings)
+            if self._clients:
+                clients.extend(found)
+            if self._ssids:
+                ssids.extend(self._networks(site.site, found))
             if wrong:
                 skipped["mac"] += wrong
         return Poll(
             identity=identity,
             readings=tuple(readings),
             clients=tuple(clients),
+            gear=tuple(ssids),
             complete={Collection("client", site.site): "" for site in sites},
             refresh=REFRESH,
             meter_at=min((site.meter_at for site in sites if site.meter_at is not None), default=None),
             bad_records=dict(skipped),
         )
 
-    def _read(self, here: SiteClients, readings: list[Reading], clients: list[Client]) -> int:
-        """Add a site's readings and clients; return how many records have no usable MAC."""
+    def _networks(self, site: str, clients: Iterable[Client]) -> Iterator[Ssid]:
+        """How many clients each wireless network has. One that lost its last is told once more, with none."""
+        numbers = Counter(client.ssid for client in clients if client.ssid)
+        used = self._used[site]
+        for name in used.keys() | numbers.keys():
+            yield Ssid(site, name, numbers[name])
+        self._used[site] = {name: key for name, key in used.items() if numbers[name]}
+
+    def _read(self, here: SiteClients, readings: list[Reading]) -> tuple[Many[Client], int]:
+        """Add a site's readings; return its clients, and how many records have no usable MAC."""
         ahead = 0.0 if here.meter_at is None else here.meter_at - here.at  # of the controller's clock before ours
         known = self._known.get(here.site, {})
+        networks = self._used.setdefault(here.site, {})
         met: dict[str, Keys] = {}
         found: dict[str, Client] = {}
         wrong = 0
@@ -102,11 +124,16 @@ class Readings:
             met[station.mac] = keys
             wired = is_wired(station)
             count = count_of(station, wired)
-            if count is not None:
+            subjects = keys.subjects if self._clients else ()
+            if self._ssids and not wired and station.essid:
+                name = station.essid[:TEXT_LIMIT]
+                network = networks.get(name) or networks.setdefault(name, SubjectKey("ssid", here.site, name))
+                subjects = (*subjects, network)
+            if count is not None and subjects:
                 readings.append(
                     Reading(
                         keys.wired if wired else keys.wireless,
-                        keys.subjects,
+                        subjects,
                         count,
                         station.last_seen or 0.0,
                         station.first_seen or None,
@@ -118,9 +145,8 @@ class Readings:
             # A MAC may be listed twice (moved from cable to air): the ledger wants both readings, a page one client.
             if keys.mac not in found or (client.last_seen or 0.0) > (found[keys.mac].last_seen or 0.0):
                 found[keys.mac] = client
-        clients.extend(found.values())
         self._known[here.site] = met
-        return wrong
+        return found.values(), wrong
 
 
 def _keys(site: str, written: str) -> Keys | None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import Final
 from urllib.parse import urlsplit
+
+COLLECTIONS: Final = ("clients", "devices", "wans", "ports", "ssids")
+"""What may be collected, as a configuration calls it."""
 
 _is_fingerprint = re.compile(r"sha256:[0-9a-f]{64}").fullmatch
 
@@ -15,7 +19,7 @@ class UnifiSettings:
 
     url: `https://host[:port]`, without user, path or query. api_key, or username and password; the key wins where both
     are given. sites: short names ("default"), empty for all that the account may see. timeout: seconds for a whole
-    poll. exclude: MACs that are left out altogether.
+    poll. exclude: MACs that are left out altogether. collect: which of `COLLECTIONS` are read.
 
     The controller is trusted by its certificate: by the machine's authorities; or by those in ca_file (PEM), which may
     hold the certificate itself; or by fingerprint alone, `sha256:` and 64 hex digits of the certificate in DER; or,
@@ -34,6 +38,7 @@ class UnifiSettings:
     ca_file: str = ""
     fingerprint: str = ""
     exclude: frozenset[str] = frozenset()
+    collect: frozenset[str] = frozenset(COLLECTIONS)
 
     def __post_init__(self) -> None:
         self._check_url()
@@ -44,6 +49,8 @@ class UnifiSettings:
             raise ValueError("fingerprint: is of no use beside ca_file or without verify_tls")
         if not self.timeout > 0:
             raise ValueError("timeout: has to be more than 0 seconds")
+        if not self.collect or not self.collect <= set(COLLECTIONS):
+            raise ValueError(f"collect: has to be some of {', '.join(COLLECTIONS)}")
 
     def _check_url(self) -> None:
         parts = urlsplit(self.url)
