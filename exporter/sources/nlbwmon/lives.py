@@ -1,0 +1,196 @@
+"""Which life nlbwmon's rows are counting in, and which lives closed before it. Pure.
+
+A life is named by the router's host key, its boot id, the daemon's pid and the period. The period is the daemon's own,
+not the clock's: it closes one only when it has written its file, which may be a refresh after midnight or, on a full
+disk, days (nlbwmon reference, §1.5 cases 9 and 14). What tells: database_archive() in database.c writes the old
+period's file first and clears the rows then. So where a file of an older period was written after the boundary, or the
+daemon was started after it, the daemon is past it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from msgspec import Struct
+
+from exporter.model import ZERO, Closed, Count, Life
+from exporter.sources.nlbwmon.exchange import Exchange, Facts
+from exporter.sources.nlbwmon.payload import Row
+from exporter.sources.nlbwmon.periods import Period
+
+OFFERED: Final = 20
+"""Polls for which closed lives are offered: the ledger takes them with the first that is committed."""
+
+SETTLED: Final = 2 * 86_400.0
+SUMMER: Final = 3_600.0
+"""A period that began more than SETTLED seconds ago may have begun an hour earlier than the offset of today says."""
+
+Counts = Mapping[str, Count]
+
+
+class Standing(Struct, frozen=True):
+    """Where a daemon stands: the period it counts in, and whether it came there by a rollover or was started in it."""
+
+    period: Period
+    rolled: bool
+
+
+class Closing(Struct, frozen=True):
+    """A life that closed. bases, finals: by row; without an entry a row began at 0. `bases` is None if not known."""
+
+    mark: str
+    bases: Counts | None
+    finals: Counts
+
+
+class VoidError(Exception):
+    """The daemon restarted or rolled over while it was read."""
+
+
+def standing(facts: Facts, known: tuple[Period, ...]) -> Standing:
+    """The period that the daemon counts in."""
+    for period in known:
+        if facts.started is not None and facts.started >= period.start:
+            return Standing(period, rolled=False)
+        start = period.start - (SUMMER if facts.at - period.start > SETTLED else 0.0)
+        if any(at >= start for label, at in facts.files.items() if label < period.label):
+            return Standing(period, rolled=True)
+    # Neither: it was started before all that we look back over, or it does not say when.
+    return Standing(known[-1] if facts.started is not None else known[0], rolled=False)
+
+
+def counts_of(rows: tuple[Row, ...]) -> dict[str, Count]:
+    """Raw values by row. rx is toward the local host, which is download (nlbwmon reference, §1.2)."""
+    return {row.key: Count(row.rx_bytes, row.tx_bytes, row.rx_packets, row.tx_packets) for row in rows}
+
+
+class Lives:
+    """The lives of one daemon's rows, as far as this process saw them. `ask` what to read, then `enter` what came."""
+
+    def __init__(self, identity: str) -> None:
+        """identity: the pinned host key's fingerprint."""
+        self._identity = identity
+        self._facts: Facts | None = None
+        self._period: Period | None = None
+        self.mark = ""
+        self._bases: Counts | None = None
+        self._restarted = False
+        self._counts: Counts = {}
+        self._closings: tuple[Closing, ...] = ()
+        self._left = 0
+
+    def ask(self, exchange: Exchange) -> tuple[str, ...]:
+        """The labels of the periods that have to be read along with the rows. Raises VoidError."""
+        here = self._stand(exchange)
+        if self._mark(exchange.before, here.period.label) == self.mark:
+            return ()
+        base = () if here.rolled else (here.period.label,)
+        return (*(period.label for period in self._closed(exchange, here)), *base)
+
+    def enter(self, exchange: Exchange) -> None:
+        """Take over the life that the rows were read in. `exchange` has the periods that `ask` names."""
+        here = self._stand(exchange)
+        facts = exchange.before
+        mark = self._mark(facts, here.period.label)
+        if mark != self.mark:
+            before = self._facts
+            restarted = before is None or (before.boot == facts.boot and before.pids != facts.pids)
+            # Who did not see the life before cannot say that its totals do not go on.
+            self._restarted = restarted or (self._restarted and self._left > 0)
+            # What closed before the last reading counts no more, but for a counter that was last taken in it. Where old
+            # totals may go on, even the order of lives would: then it is left out.
+            older = () if self._restarted else self._closings
+            older = tuple(Closing(closing.mark, None, closing.finals) for closing in older)
+            self._closings = (*older, *self._newly_closed(exchange, here))
+            base = None if here.rolled else exchange.closed.get(here.period.label)
+            self._bases = counts_of(base) if base else {}
+            self._left = OFFERED
+        elif self._left:
+            self._left -= 1
+            if not self._left:
+                self._closings = ()
+        self.mark, self._facts, self._period = mark, facts, here.period
+        self._counts = counts_of(exchange.rows)
+
+    def life(self, key: str) -> Life:
+        """What is proved about the life of a row."""
+        closed = tuple(
+            Closed(closing.mark, _base(closing, key), closing.finals[key])
+            for closing in self._closings
+            if key in closing.finals
+        )
+        return Life(self.mark, None, self._bases.get(key, ZERO) if self._bases else ZERO, closed, self._restarted)
+
+    @property
+    def shared(self) -> Life | None:
+        """The life that is every row's, where all are alike: the usual case, and one object for all of them."""
+        if self._closings or self._bases:
+            return None
+        return Life(self.mark, None, ZERO, (), self._restarted)
+
+    @property
+    def closed_keys(self) -> frozenset[str]:
+        """Rows of lives whose ends are still offered."""
+        return frozenset().union(*(closing.finals for closing in self._closings))
+
+    def _stand(self, exchange: Exchange) -> Standing:
+        here, there = (standing(facts, exchange.periods) for facts in (exchange.before, exchange.after))
+        if self._mark(exchange.before, here.period.label) != self._mark(exchange.after, there.period.label):
+            raise VoidError
+        last = self._facts
+        if last and self._period and (last.boot, last.pids) == (exchange.before.boot, exchange.before.pids):
+            return self._went_on(exchange, here.period, self._period)
+        return here
+
+    def _went_on(self, exchange: Exchange, shown: Period, last: Period) -> Standing:
+        """Where a running daemon stands. It never goes back, whatever clocks and files say (database_archive())."""
+        newest = exchange.periods[0]
+        if shown.label <= last.label < newest.label and self._fell(exchange):
+            return Standing(newest, rolled=True)  # its file was deleted, or files do not say when they were written
+        return Standing(max(shown, last), rolled=True)
+
+    def _fell(self, exchange: Exchange) -> bool:
+        """Whether a row fell that no other can have driven out (nlbwmon reference, §1.5 case 6)."""
+        if len(self._counts) >= (exchange.limit or len(self._counts)):
+            return False
+        counts = counts_of(exchange.rows)
+        return any(
+            now.download < before.download or now.upload < before.upload
+            for now, before in ((counts.get(key, ZERO), before) for key, before in self._counts.items())
+        )
+
+    def _closed(self, exchange: Exchange, here: Standing) -> tuple[Period, ...]:
+        """Periods that closed since the last reading, oldest first: our last one, and those in between."""
+        older = [period for period in reversed(exchange.periods) if period.label < here.period.label]
+        if self._period is None:
+            return tuple(older[-1:]) if here.rolled else ()
+        if self._period.label >= here.period.label:
+            return ()
+        between = [period for period in older if period.label > self._period.label] if here.rolled else []
+        return (self._period, *between)
+
+    def _newly_closed(self, exchange: Exchange, here: Standing) -> list[Closing]:
+        facts = exchange.before
+        found: list[Closing] = []
+        followed = True
+        for period in self._closed(exchange, here):
+            rows = exchange.closed.get(period.label)
+            mine = self._period is not None and period.label == self._period.label
+            if rows is None:
+                # A daemon that was in this period has written its file. Where it is gone, the daemon may have been
+                # further on than it seemed, and what came next may hold bytes that are counted already.
+                followed = followed and not mine
+                continue
+            born_by_rollover = followed and facts.started is not None and facts.started < period.start
+            bases = self._bases if mine else ({} if born_by_rollover else None)
+            found.append(Closing(self.mark if mine else self._mark(facts, period.label), bases, counts_of(rows)))
+        return found
+
+    def _mark(self, facts: Facts, label: str) -> str:
+        return f"{self._identity}|{facts.boot}|{facts.pids}|{label}"
+
+
+def _base(closing: Closing, key: str) -> Count:
+    """Where a row's life began. Where that is not known: where it ended, so that nothing of it counts."""
+    return closing.finals[key] if closing.bases is None else closing.bases.get(key, ZERO)

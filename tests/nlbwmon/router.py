@@ -1,0 +1,109 @@
+"""A router as its answers show it: a daemon, its files and its clock, and an exporter that counts what it says."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from exporter import ledger
+from exporter.model import Changes, Count, Memory, Moment
+from exporter.model import SubjectKey as Subject
+from exporter.sources.nlbwmon.exchange import Exchange, Facts
+from exporter.sources.nlbwmon.lives import OFFERED
+from exporter.sources.nlbwmon.payload import Row
+from exporter.sources.nlbwmon.periods import interval_of, periods
+from exporter.sources.nlbwmon.readings import Readings
+
+ONE, TWO = "02:aa:bb:cc:dd:01", "02:aa:bb:cc:dd:02"
+MAX_RATE = 125_000_000.0
+
+
+def clock(text: str) -> float:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+
+
+def row(mac: str, rx: int, tx: int, *, port: int = 443, ip: str = "192.168.1.101") -> Row:
+    return Row(4, "TCP", port, mac, ip, rx, rx // 100, tx, tx // 100, "HTTPS")
+
+
+class Router:
+    """What a router would answer. Everything in it is set by the test; nothing happens by itself."""
+
+    def __init__(self, at: str, *, interval: str = "1") -> None:
+        self.at = clock(at)
+        self.interval = interval
+        self.boot, self.pid = "boot-1", "100"
+        self.started: float | None = self.at - 86_400
+        self.files: dict[str, tuple[float, tuple[Row, ...]]] = {}
+        self.rows: tuple[Row, ...] = ()
+        self.limit = 10_000
+        self.asked: list[tuple[str, ...]] = []
+
+    def shows(self, *rows: Row) -> Router:
+        self.rows = rows
+        return self
+
+    def at_time(self, text: str) -> Router:
+        self.at = clock(text)
+        return self
+
+    def writes(self, label: str, *rows: Row) -> Router:
+        """The daemon writes a period's file now."""
+        self.files[label] = (self.at, rows)
+        return self
+
+    def restarts(self, *, reboot: bool = False) -> Router:
+        self.pid = str(int(self.pid) + 1)
+        self.started = self.at
+        self.boot = f"boot-{self.pid}" if reboot else self.boot
+        return self
+
+    def answer(self, labels: tuple[str, ...] = ()) -> Exchange:
+        self.asked.append(labels)
+        written = {label: at for label, (at, _) in self.files.items()}
+        facts = Facts(self.at, 0, self.boot, self.pid, self.started, written)
+        interval = interval_of(self.interval, 0)
+        assert interval is not None
+        closed = {label: self.files[label][1] if label in self.files else None for label in labels}
+        return Exchange(facts, facts, tuple(periods(interval, self.at, 0, 8)), self.rows, closed, limit=self.limit)
+
+
+class Exporter:
+    """Counts what a router answers, each poll at the router's own time unless `ahead` says otherwise."""
+
+    def __init__(self, router: Router) -> None:
+        self.router = router
+        self.memory = Memory()
+        self.readings = Readings("SHA256:key")
+        self.number, self.began = 0, router.at
+        self.last: Changes | None = None
+
+    def settle(self) -> None:
+        """Poll until nothing of what was before is offered any longer."""
+        for _ in range(OFFERED + 1):
+            self.poll()
+
+    def restart(self) -> None:
+        self.readings = Readings("SHA256:key")
+
+    def poll(self, *, ahead: float = 0.0, committed: bool = True) -> Changes:
+        self.number += 1
+        at = self.router.at + ahead
+        exchange = self.router.answer()
+        asked = self.readings.ask(exchange, at)
+        if asked:
+            exchange = self.router.answer(asked)
+        poll = self.readings.poll(exchange, at)
+        moment = Moment(self.number, 1_000_000.0 + self.number * 3_600, at)
+        changes = ledger.advance(self.memory, poll, moment, interval=3_600, max_rate=MAX_RATE)
+        if committed:
+            self.memory.take(changes, {})
+        self.last = changes
+        return changes
+
+    def total(self, client: str = ONE) -> tuple[int, int]:
+        count = self.memory.totals.get(Subject("client", "", client), Count())
+        return count.download, count.upload
+
+    def event(self) -> set[str]:
+        assert self.last is not None
+        return {reason for _, reason in self.last.events}

@@ -1,0 +1,323 @@
+"""The ways a value of nlbwmon goes down (nlbwmon reference, §1.5), with the numbers that were recorded, to the byte."""
+
+import pytest
+
+from exporter.model import CounterKey
+from exporter.sources.nlbwmon.payload import Rows, json_rows
+from exporter.sources.nlbwmon.readings import Readings
+from tests.nlbwmon.recorded import AFTER, CLOSED, JSON
+from tests.nlbwmon.router import ONE, TWO, Exporter, Router, row
+
+NOV, DEC, JAN, FEB = "20261101", "20261201", "20270101", "20270201"
+MIDNIGHT = "2026-12-01T00:00:10"
+
+
+def november(*, exporter_sees: int = 1_000) -> Exporter:
+    """A router in November whose client moved 5000 bytes until the baseline, and has shown so many more since."""
+    router = Router("2026-11-30T12:00").shows(row(ONE, 5_000, 500))
+    exporter = Exporter(router)
+    exporter.settle()
+    router.at_time("2026-11-30T23:59:50").shows(row(ONE, 5_000 + exporter_sees, 500))
+    exporter.poll()
+    assert exporter.total() == (exporter_sees, 0)
+    return exporter
+
+
+def test_case01_a_rollover_counts_the_tail_and_the_new_period() -> None:
+    exporter = november()
+    exporter.router.at_time(MIDNIGHT).writes(NOV, row(ONE, 6_300, 520)).shows(row(ONE, 70, 7))
+    exporter.poll()
+    assert exporter.router.asked[-1] == (NOV,)
+    assert exporter.total() == (1_000 + 300 + 70, 20 + 7)
+    assert exporter.event() == {"rollover"}
+
+
+def test_case01_with_the_recorded_month() -> None:
+    router = Router("2026-11-30T23:50").shows(*json_rows(JSON).rows)
+    exporter = Exporter(router)
+    exporter.poll()
+    closed, after = json_rows(CLOSED), json_rows(AFTER)
+    router.at_time(MIDNIGHT).writes(NOV, *closed.rows).shows(*after.rows)
+    exporter.poll()
+
+    def up(rows: Rows) -> int:
+        return sum(row.tx_bytes for row in rows.rows if row.mac == TWO)
+
+    assert exporter.total(TWO) == (2_992 - 2_100 + 1_872, 877_172 - 801_216 + 176_872)
+    assert up(closed) - up(json_rows(JSON)) + up(after) == exporter.total(TWO)[1]
+    assert exporter.total(ONE) == (0, 0)
+
+
+def test_case01_a_trace_over_midnight() -> None:
+    """Recorded every two seconds: closed 75,956 + current 176,872 = 252,828 = everything sent."""
+    router = Router("2026-11-30T23:59:30").shows()
+    exporter = Exporter(router)
+    exporter.poll()
+    for shown in (15_332, 35_540, 55_748):
+        router.at += 2
+        exporter.router.shows(row(ONE, 0, shown))
+        exporter.poll()
+    router.at_time("2026-12-01T00:00:01").writes(NOV, row(ONE, 0, 75_956))
+    for shown in (20_208, 40_416, 161_664, 176_872, 176_872):
+        router.shows(row(ONE, 0, shown))
+        exporter.poll()
+        router.at += 2
+    assert exporter.total() == (0, 252_828)
+
+
+def test_case01_until_the_daemon_has_rolled_over_it_is_in_the_old_period() -> None:
+    exporter = november()
+    exporter.router.at_time("2026-12-01T00:00:05").shows(row(ONE, 6_200, 500))
+    exporter.poll()
+    assert exporter.total() == (1_200, 0)
+    exporter.router.at_time("2026-12-01T00:00:20").writes(NOV, row(ONE, 6_300, 500)).shows(row(ONE, 9, 0))
+    exporter.poll()
+    assert exporter.total() == (1_309, 0)
+
+
+def test_case01_a_row_that_only_the_closed_period_has_counts_there() -> None:
+    exporter = november()
+    exporter.router.at_time(MIDNIGHT).writes(NOV, row(ONE, 6_300, 500), row(TWO, 40, 4)).shows()
+    for _ in range(3):
+        exporter.poll()
+    assert exporter.total(ONE) == (1_300, 0)
+    assert exporter.total(TWO) == (40, 4)
+    exporter.router.shows(row(ONE, 11, 0))
+    exporter.poll()
+    assert exporter.total(ONE) == (1_311, 0)
+
+
+def test_case01_a_poll_that_is_not_committed_loses_nothing() -> None:
+    exporter = november()
+    exporter.router.at_time(MIDNIGHT).writes(NOV, row(ONE, 6_300, 500)).shows(row(ONE, 70, 0))
+    for _ in range(10):
+        exporter.poll(committed=False)
+    exporter.router.shows(row(ONE, 90, 0))
+    exporter.poll()
+    assert exporter.total() == (1_390, 0)
+    for _ in range(30):
+        exporter.poll()
+    assert exporter.total() == (1_390, 0)
+
+
+def test_case01_after_a_start_of_the_exporter_the_tail_counts_too() -> None:
+    exporter = november()
+    exporter.restart()
+    exporter.router.at_time("2026-12-03T12:00").writes(DEC, row(ONE, 60, 0))
+    exporter.router.files[NOV] = (exporter.router.files[DEC][0] - 2.4 * 86_400, (row(ONE, 6_300, 500),))
+    exporter.router.shows(row(ONE, 70, 0))
+    exporter.poll()
+    assert exporter.total() == (1_370, 0)
+
+
+def test_case01_a_silence_over_three_periods_counts_them_all() -> None:
+    router = Router("2026-11-20T00:00:10", interval="2026-11-16/1").writes("20261119").at_time("2026-11-20T12:00")
+    exporter = Exporter(router.shows(row(ONE, 5_000, 0)))
+    exporter.settle()
+    for day, moved in (("20261120", 5_300), ("20261121", 40), ("20261122", 500)):
+        router.at_time(f"2026-11-{int(day[-2:]) + 1}T00:00:10").writes(day, row(ONE, moved, 0))
+    router.at_time("2026-11-23T12:00").shows(row(ONE, 6, 0))
+    exporter.poll()
+    assert exporter.total() == (300 + 40 + 500 + 6, 0)
+
+
+def test_case01_a_period_whose_file_was_deleted_is_never_counted_twice() -> None:
+    """Without the file of the 19th the daemon seems to be in it still: what the file of the 20th holds was counted."""
+    router = Router("2026-11-20T12:00", interval="2026-11-16/1").shows(row(ONE, 5_000, 0))
+    exporter = Exporter(router)
+    exporter.settle()
+    router.at_time("2026-11-21T00:00:10").writes("20261120", row(ONE, 5_300, 0)).shows(row(ONE, 6, 0))
+    exporter.poll()
+    assert exporter.total() == (6, 0)
+
+
+def test_case01_an_overtaken_value_still_is_a_rollover() -> None:
+    exporter = november()
+    exporter.router.at_time(MIDNIGHT).writes(NOV, row(ONE, 6_300, 500)).shows(row(ONE, 8_000, 0))
+    exporter.poll()
+    assert exporter.total() == (1_000 + 300 + 8_000, 0)
+
+
+def test_case01_without_any_file_a_fall_after_the_boundary_is_a_rollover() -> None:
+    exporter = november()
+    exporter.router.at_time(MIDNIGHT).shows(row(ONE, 70, 0))
+    exporter.poll()
+    assert exporter.total() == (1_070, 0)
+    assert exporter.event() == {"rollover"}
+
+
+def test_case02_a_reboot_with_the_database_in_memory() -> None:
+    exporter = november()
+    exporter.router.at_time("2026-11-30T23:59:58").restarts(reboot=True).shows(row(ONE, 7_000, 30))
+    exporter.poll()
+    assert exporter.router.asked[-1] == (NOV,)
+    assert exporter.total() == (8_000, 30)
+
+
+def test_case03_a_power_cut_falls_back_to_the_last_commit() -> None:
+    """Recorded (smoke): 1,602,720 before the power loss, 701,256 after it, which was the last commit."""
+    router = Router("2026-12-05T12:00").shows(row(ONE, 701_256, 1_005))
+    exporter = Exporter(router)
+    exporter.poll()
+    router.writes(DEC, row(ONE, 701_256, 1_005)).shows(row(ONE, 1_602_720, 1_958))
+    exporter.poll()
+    assert exporter.total() == (901_464, 953)
+    router.at += 60
+    router.restarts(reboot=True).shows(row(ONE, 701_256, 1_005))
+    exporter.poll()
+    assert exporter.total() == (901_464, 953)
+    router.writes(DEC, row(ONE, 999_999, 1_005)).shows(row(ONE, 701_356, 1_005))
+    exporter.poll()
+    assert exporter.total() == (901_564, 953)
+
+
+@pytest.mark.parametrize(("before", "after"), [(3_004_948, 3_004_948), (1_002_252, 1_003_292)])
+def test_case04_a_restart_that_keeps_its_totals(before: int, after: int) -> None:
+    """Recorded: SIGKILL with /tmp/0.db kept, and a clean restart with a flow that was open."""
+    router = Router("2026-12-05T12:00").shows(row(ONE, before - 1_000, 0))
+    exporter = Exporter(router)
+    exporter.poll()
+    router.shows(row(ONE, before, 0))
+    exporter.poll()
+    router.at += 60
+    router.writes(DEC, row(ONE, before, 0)).restarts().shows(row(ONE, after, 0))
+    exporter.poll()
+    assert exporter.total() == (1_000 + after - before, 0)
+
+
+def test_case04_a_kill_whose_file_is_older_than_the_kept_totals() -> None:
+    exporter = november()
+    exporter.router.writes(NOV, row(ONE, 2_000, 100)).restarts().shows(row(ONE, 6_050, 500))
+    exporter.poll()
+    assert exporter.total() == (1_050, 0)
+
+
+def test_case05_killed_and_restarted_over_a_boundary_old_totals_go_on() -> None:
+    """Recorded (edge-D-to-F, D): 3,004,948 in December, and the same in January."""
+    router = Router("2026-12-20T12:00").shows(row(ONE, 2_000_000, 0))
+    exporter = Exporter(router)
+    exporter.poll()
+    router.writes(DEC, row(ONE, 2_500_000, 0)).shows(row(ONE, 3_004_948, 0))
+    exporter.poll()
+    router.at_time("2027-01-02T12:00").restarts().shows(row(ONE, 3_004_948, 0))
+    exporter.poll()
+    assert exporter.total() == (1_004_948, 0)
+    assert {counter.mark[-8:] for counter in exporter.memory.counters.values()} == {JAN}
+
+
+def test_case05_stopped_and_started_over_a_boundary_it_begins_empty() -> None:
+    """Recorded (edge-D-to-F, D2): nothing in February, 3,004,948 in January's file."""
+    router = Router("2027-01-20T12:00").shows(row(ONE, 3_000_000, 0))
+    exporter = Exporter(router)
+    exporter.poll()
+    router.writes(JAN, row(ONE, 3_004_948, 0)).at_time("2027-02-03T12:00").restarts().shows()
+    exporter.poll()
+    router.shows(row(ONE, 50, 0))
+    exporter.poll()
+    assert exporter.total() == (4_948 + 50, 0)
+
+
+def test_case06_rows_that_others_drive_out_begin_again_from_zero() -> None:
+    """Recorded (edge-limit): 503,480 falls to 3,648 within a period, and rises to 703,844."""
+    router = Router("2026-11-20T12:00").shows()
+    router.limit = 4
+    exporter = Exporter(router)
+    exporter.poll()
+    web, http, ssh = row(ONE, 501_048, 901), row(ONE, 1_216, 327, port=80), row(ONE, 1_216, 327, port=22)
+    other = row(ONE, 1_216, 327, port=0)
+    router.shows(web, http, ssh)
+    exporter.poll()
+    assert exporter.total() == (503_480, 1_555)
+    router.shows(http, ssh, other)
+    exporter.poll()
+    assert exporter.total() == (504_696, 1_882)
+    router.shows(row(ONE, 701_412, 1_473), ssh, other)
+    exporter.poll()
+    assert exporter.total() == (504_696 + 701_412, 1_882 + 1_473)
+
+
+def test_case07_while_the_routers_clock_is_wrong_nothing_counts() -> None:
+    """Recorded (edge-clock, E): 7,009,576 in February, January's 2,003,232 at the boot, then 0."""
+    router = Router("2027-02-09T12:00").shows(row(ONE, 7_000_000, 0))
+    exporter = Exporter(router)
+    exporter.poll()
+    router.writes(FEB, row(ONE, 7_009_576, 0)).shows(row(ONE, 7_009_576, 0))
+    exporter.poll()
+    right = router.at
+    router.at_time("2027-01-20T12:00").restarts(reboot=True).shows(row(ONE, 2_003_232, 0))
+    exporter.poll(ahead=right - router.at)
+    assert exporter.event() == {"clock"}
+    router.at = right + 60
+    router.started = router.at - 60
+    for shown in (0, 0, 5_216):
+        router.shows(row(ONE, shown, 0))
+        exporter.poll()
+        router.at += 60
+    assert exporter.total()[0] <= 9_576 + 5_216
+    router.writes(FEB, row(ONE, 5_216, 0)).shows(row(ONE, 6_216, 0))
+    before = exporter.total()[0]
+    exporter.poll()
+    assert exporter.total()[0] == before + 1_000
+
+
+def test_case09_a_commit_before_the_rollover_changes_nothing() -> None:
+    """Recorded (edge-clock, I): December's file briefly holds November's totals."""
+    exporter = november()
+    exporter.router.at_time("2026-12-01T00:00:05").writes(DEC, row(ONE, 6_000, 500)).shows(row(ONE, 6_100, 500))
+    exporter.poll()
+    assert exporter.total() == (1_100, 0)
+    exporter.router.at_time("2026-12-01T00:00:25").writes(NOV, row(ONE, 6_100, 500)).shows(row(ONE, 30, 0))
+    exporter.poll()
+    assert exporter.total() == (1_130, 0)
+
+
+def test_case12_a_stale_file_that_wins_at_a_clean_restart() -> None:
+    """Recorded (edge-kernel-disk, S): 4,006,880 falls to 1,001,932."""
+    router = Router("2026-11-20T12:00").shows(row(ONE, 4_000_000, 0)).writes(NOV, row(ONE, 1_001_932, 0))
+    exporter = Exporter(router)
+    exporter.poll()
+    router.shows(row(ONE, 4_006_880, 0))
+    exporter.poll()
+    router.at += 60
+    router.restarts().shows(row(ONE, 1_002_032, 0))
+    exporter.poll()
+    assert exporter.total() == (6_980, 0)
+
+
+def test_case13_a_changed_interval_begins_an_empty_period() -> None:
+    """Recorded (edge-interval, J2): 7 days before, monthly now, the old file still readable."""
+    router = Router("2026-11-20T12:00", interval="2026-11-16/7").shows(row(ONE, 500_000, 0))
+    exporter = Exporter(router)
+    exporter.poll()
+    router.at += 60
+    router.writes("20261116", row(ONE, 501_100, 0)).restarts().shows(row(ONE, 80, 0))
+    router.interval = "1"
+    exporter.poll()
+    assert exporter.total() == (80, 0)
+
+
+def test_case14_a_full_disk_keeps_the_old_period_running() -> None:
+    """Recorded (edge-kernel-disk, R): 1,001,932 stands over midnight, then 501,152 in the new period."""
+    router = Router("2026-11-30T23:00").shows(row(ONE, 1_000_000, 0))
+    exporter = Exporter(router)
+    exporter.poll()
+    for at in ("2026-12-01T00:10", "2026-12-04T00:00"):
+        router.at_time(at).shows(row(ONE, 1_001_932, 0))
+        exporter.poll()
+        assert exporter.total() == (1_932, 0)
+    router.writes(NOV, row(ONE, 1_001_932, 0)).shows(row(ONE, 501_152, 0))
+    exporter.poll()
+    assert exporter.total() == (1_932 + 501_152, 0)
+
+
+def test_another_router_is_a_baseline() -> None:
+    exporter = november()
+    exporter.readings = Readings("SHA256:another")
+    exporter.router.shows(row(ONE, 9_000, 500))
+    exporter.poll()
+    assert exporter.total() == (1_000, 0)
+
+
+def test_what_a_counter_is_known_by() -> None:
+    exporter = november()
+    assert CounterKey("client", "", f"4|TCP|443|{ONE}|192.168.1.101") in exporter.memory.counters

@@ -1,0 +1,102 @@
+"""One exchange's text to facts and rows, and the script that a real shell runs."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from exporter.model import Collection
+from exporter.sources.nlbwmon.exchange import Exchange, ExitError, read, script
+from exporter.sources.nlbwmon.lives import VoidError
+from exporter.sources.nlbwmon.payload import PayloadError
+from exporter.sources.nlbwmon.readings import Readings
+from tests.nlbwmon.fakes import programs
+from tests.nlbwmon.recorded import COLUMNS, CSV, JSON
+from tests.nlbwmon.router import ONE, Router, row
+
+TOKEN = "0123456789abcdef"
+VPN = "10.8.0.3"
+
+
+def run(folder: Path, labels: tuple[str, ...] = (), form: str = "json") -> bytes:
+    """The script's output, by the shell of this machine with the router's programs in `folder`."""
+    text = script(TOKEN, labels, "csv" if form == "csv" else "json")
+    path = f"{folder}:/usr/bin:/bin"
+    return subprocess.run(["sh", "-c", text], env={"PATH": path}, capture_output=True, check=True).stdout
+
+
+def test_the_script_in_a_real_shell(tmp_path: Path) -> None:
+    programs(tmp_path, JSON)
+    exchange = read(b"Welcome!\n" + run(tmp_path, ("20261101", "20261001")) + b"bye", TOKEN)
+    assert len(exchange.rows) == 15
+    assert exchange.before.pids == "1"
+    assert exchange.before.started is not None
+    assert exchange.before.started < exchange.before.at <= exchange.after.at
+    assert set(exchange.before.files) == {"20261101"}
+    assert exchange.closed["20261001"] is None
+    assert len(exchange.closed["20261101"] or ()) == 15
+    assert exchange.refresh == 8.0
+    assert exchange.limit == 10_000
+
+
+def test_csv_in_its_place(tmp_path: Path) -> None:
+    programs(tmp_path, CSV)
+    assert len(read(run(tmp_path, form="csv"), TOKEN, "csv").rows) == 15
+    with pytest.raises(PayloadError, match="JSON"):
+        read(run(tmp_path), TOKEN)
+
+
+@pytest.mark.parametrize("status", [1, 126, 127, 195, 247])
+def test_what_nlbw_ends_with(tmp_path: Path, status: int) -> None:
+    programs(tmp_path, b"", status=status)
+    with pytest.raises(ExitError) as caught:
+        read(run(tmp_path), TOKEN)
+    assert caught.value.status == status
+
+
+def test_what_is_cut_off_or_of_no_shell_is_refused(tmp_path: Path) -> None:
+    programs(tmp_path, JSON)
+    output = run(tmp_path)
+    with pytest.raises(PayloadError, match="ends before"):
+        read(output[: output.index(b"columns")], TOKEN)
+    with pytest.raises(PayloadError, match="shell"):
+        read(b"Unknown command\n", TOKEN)
+    with pytest.raises(PayloadError, match="pid"):
+        read(output.replace(f"{TOKEN}< pid-after\n1".encode(), f"{TOKEN}< pid-after\n".encode()), TOKEN)
+
+
+def test_an_interval_that_is_not_known_is_refused(tmp_path: Path) -> None:
+    programs(tmp_path, JSON, interval="fortnight")
+    with pytest.raises(PayloadError, match="database_interval"):
+        read(run(tmp_path), TOKEN)
+
+
+def test_a_restart_while_it_is_read_voids_it() -> None:
+    router = Router("2026-11-20T12:00").shows(row(ONE, 1, 1))
+    first, second = router.answer(), router.restarts().answer()
+    torn = Exchange(first.before, second.after, first.periods, first.rows, {})
+    with pytest.raises(VoidError):
+        Readings("key").ask(torn, router.at)
+
+
+def test_facts_of_clients() -> None:
+    router = Router("2026-11-20T12:00").shows(row(ONE, 1, 1), row("00:00:00:00:00:00", 5, 6, ip=VPN))
+    poll = Readings("key").poll(named(router.answer(), {ONE: "laptop"}), router.at)
+    clients = {client.client: client for client in poll.clients}
+    assert set(clients) == {ONE, VPN}
+    assert (clients[ONE].name, clients[ONE].mac, clients[ONE].connection) == ("laptop", ONE, "unknown")
+    assert (clients[VPN].mac, clients[VPN].ip, clients[VPN].last_seen) == ("", VPN, None)
+    assert {subject for reading in poll.readings for subject in reading.subjects if subject.kind == "site"}
+    assert poll.complete == {Collection("client", ""): "key|boot-1|100|20261101"}
+    assert poll.clock_bound
+    assert poll.identity == "key"
+
+
+def named(exchange: Exchange, names: dict[str, str]) -> Exchange:
+    first, after = exchange.before, exchange.after
+    return Exchange(first, after, exchange.periods, exchange.rows, exchange.closed, names=names)
+
+
+def test_the_recorded_document_is_what_the_fakes_replay() -> None:
+    assert json.loads(JSON)["columns"] == COLUMNS
