@@ -238,5 +238,6 @@ def unifi_settings(entry: UnifiEntry) -> UnifiSettings:
         verify_tls=entry.verify_tls,
         ca_file=str(entry.ca_file or ""),
         fingerprint=entry.fingerprint or "",
+        collect=entry.collect,
         exclude=entry.exclude,
     )

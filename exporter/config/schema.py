@@ -31,6 +31,12 @@ def _some(sources: tuple[UnifiSource, ...]) -> tuple[UnifiSource, ...]:
     return sources
 
 
+def _anything(collect: frozenset[str]) -> frozenset[str]:
+    if not collect:
+        raise Wrong(f"is empty; write any of {', '.join(values.COLLECTIONS)}, or leave it out for all of them")
+    return collect
+
+
 def _path(value: object, info: ValidationInfo) -> object:
     """A path: `~` is the home, and what is relative is so to the folder of the file that names it."""
     base: Path | None = (info.context or {}).get("folder")
@@ -86,6 +92,9 @@ class UnifiSource(_Section):
     ca_file: RelativePath | None = None
     # Of the only certificate to trust, as `sha256:` and 64 hex digits.
     fingerprint: Annotated[str | None, _text(values.fingerprint)] = None
+    collect: Annotated[frozenset[Annotated[str, _text(values.collection)]], AfterValidator(_anything)] = frozenset(
+        values.COLLECTIONS
+    )
     exclude: frozenset[Mac] = frozenset()
     # None: the configuration's own.
     max_rate: Rate | None = None

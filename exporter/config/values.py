@@ -19,6 +19,7 @@ from exporter.config.errors import quoted
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 BYTES = {"bit": 0.125, "B": 1.0}
 PREFIXES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+COLLECTIONS = ("clients", "devices", "wans", "ports", "ssids")
 FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)([smhd])")
@@ -135,6 +136,13 @@ def site(text: str) -> str:
     """A UniFi site by the short name that stands in its URLs."""
     if not _SITE.fullmatch(text):
         raise Wrong("{value} is no site; write its short name as in the controller's URLs, such as default")
+    return text
+
+
+def collection(text: str) -> str:
+    """Something that a UniFi controller is asked about."""
+    if text not in COLLECTIONS:
+        raise Wrong(f"{{value}} cannot be collected; write any of {', '.join(COLLECTIONS)}")
     return text
 
 

@@ -59,7 +59,7 @@ NO_FINGERPRINT = "is no fingerprint; write sha256: and the 64 hex digits of the 
 FINGERPRINT = "sha256:" + "0f" * 32
 SOURCE_KEYS = (
     "name, kind, url, api_key, username, password, sites, interval, timeout, verify_tls, ca_file, fingerprint, "
-    "exclude, max_rate, api_key_file, password_file"
+    "collect, exclude, max_rate, api_key_file, password_file"
 )
 
 BAD = {
@@ -128,6 +128,7 @@ BAD = {
     ),
     "web as text": (top("web: here"), ["config.yaml:1: web: must be a mapping with the keys: listen"]),
     "sites as text": (source("sites: default"), ["config.yaml:6: sources[0].sites: must be a list"]),
+    "collect as text": (source("collect: ports"), ["config.yaml:6: sources[0].collect: must be a list"]),
     "exclude as text": (source("exclude: 02aabbccdd01"), ["config.yaml:6: sources[0].exclude: must be a list"]),
     "duration as a list": (source("interval: [30s]"), ["config.yaml:6: sources[0].interval: must be text"]),
     "flag as a list": (source("verify_tls: [no]"), ["config.yaml:6: sources[0].verify_tls: must be text"]),
@@ -190,6 +191,20 @@ BAD = {
         [
             'config.yaml:6: sources[0].sites[0]: "Head Office" is no site; write its short name as in the controller\'s'
             " URLs, such as default"
+        ],
+    ),
+    "collection": (
+        source("collect: [clients, lans]"),
+        [
+            'config.yaml:6: sources[0].collect[1]: "lans" cannot be collected; write any of clients, devices, wans, '
+            "ports, ssids"
+        ],
+    ),
+    "nothing to collect": (
+        source("collect: []"),
+        [
+            "config.yaml:6: sources[0].collect: is empty; write any of clients, devices, wans, ports, ssids, or leave "
+            "it out for all of them"
         ],
     ),
     "mac": (source("exclude: [02:aa]"), [f'config.yaml:6: sources[0].exclude[0]: "02:aa" {NO_MAC}']),
@@ -396,6 +411,7 @@ def test_defaults() -> None:
                 verify_tls=True,
                 ca_file=None,
                 fingerprint=None,
+                collect=frozenset({"clients", "devices", "wans", "ports", "ssids"}),
                 exclude=frozenset(),
                 max_rate=None,
             ),
@@ -422,6 +438,7 @@ sources:
     interval: 90s
     timeout: 1.5m
     ca_file: certs/ca.pem
+    collect: [clients, ssids]
     exclude: [12:34:56:11:22:33, 02-AA-BB-CC-DD-09]
     max_rate: 30MB/s
 clients:
@@ -438,6 +455,7 @@ clients:
     assert home.api_key.get_secret_value() == "k3y"
     assert (home.interval, home.timeout, home.max_rate) == (90.0, 90.0, 30e6)
     assert home.ca_file == tmp_path / "certs/ca.pem"
+    assert home.collect == {"clients", "ssids"}
     assert home.exclude == {"12:34:56:11:22:33", "02:aa:bb:cc:dd:09"}
     assert config.clients == {"12:34:56:11:22:33": KnownClient(name="on", owner="0123", category="~")}
 
