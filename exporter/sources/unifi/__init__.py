@@ -9,7 +9,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from exporter.model import Poll
 from exporter.sources.base import SourceError
@@ -22,6 +22,9 @@ from exporter.sources.unifi.settings import UnifiSettings
 from exporter.sources.unifi.transport import BODY_LIMIT
 
 __all__ = ["UnifiSettings", "UnifiSource"]
+
+REFUSED_FOR: Final = 20
+"""Polls without equipment after a login did not open it. Trying again each time would burn the logins of clients."""
 
 T = TypeVar("T")
 
@@ -48,6 +51,7 @@ class UnifiSource:
         self._readings = Readings(settings.exclude, settings.collect)
         self._session = Session(settings, wall, body_limit, logins)
         self._api = Api(settings, self._session)
+        self._refused = 0  # polls for which equipment is not asked for
         self._failed: dict[str, str] = {}
 
     def poll(self) -> Poll:
@@ -84,9 +88,13 @@ class UnifiSource:
 
     def _with_gear(self, poll: Poll, names: Sequence[str], errors: dict[str, SourceError]) -> Poll:
         """The poll with the equipment. That is asked for last, so that it can take no client's time."""
-        answers = _each(names, self._api.devices, "the equipment of site {!r} was", errors)
+        self._refused = max(0, self._refused - 1)
+        asked = [] if self._refused else names
+        answers = _each(asked, self._api.devices, "the equipment of site {!r} was", errors)
         if not answers and not self._stations:
             raise next(iter(errors.values()))
+        if any(error.reason == "login" for error in errors.values()):
+            self._refused = REFUSED_FOR
         sites = [SiteDevices(name, of.devices) for name, of in answers.items()]
         found = gather(sites, collect=self._gear, exclude=self._exclude)
         for of in answers.values():
