@@ -141,6 +141,8 @@ class World:
         plan = runtime.stage.plan(memory, changes, [*clients, *gear], self.number, moment.tick)
         memory.take(changes, plan.shown)
         runtime.stage.adopt(plan)
+        if self.spare:
+            self.check_totals()
         runtime.clients, runtime.gear = {**runtime.clients, **clients}, {**runtime.gear, **gear}
         return b"".join(assemble([runtime.render({})])).decode()
 
@@ -185,7 +187,5 @@ def test_mutated_payloads(seed: int) -> None:
         for page in pages:
             check_page(page)
         list(text_string_to_metric_families(pages[-1]))
-        if spare:
-            world.check_totals()
         done += 2 * POLLS
     print(f"seed {seed}: {done} documents")
