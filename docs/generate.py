@@ -37,8 +37,11 @@ OTHER_FAILURES: Final[dict[str, str]] = {"internal": "a fault in the exporter it
 SKIPPED: Final[Mapping[str, str]] = {
     "shape": "no JSON object",
     "mac": "no MAC address that is one",
+    "port": "a port without number and name, or with those of another port of its device",
     "bytes": "a byte counter that is no whole number from 0 to 2^63 - 1",
     "packets": "a packet counter that is none",
+    "gear_failed": "the devices, lines and ports of a whole site, which could not be read while its clients could; the "
+    "log says why",
     "site_failed": "a whole site that could not be read, while others could; the log says why",
 }
 """Why a record is skipped; the values of the label `reason` of bandwidth_source_bad_records_total."""

@@ -23,6 +23,8 @@ from exporter.model import Client, Count, CounterKey, Device, Gear, Port, Readin
 from exporter.naming import Person
 from exporter.series import Scrapes
 from exporter.service import Own
+from exporter.sources.unifi.device_payload import devices
+from exporter.sources.unifi.gear import SiteDevices, gather
 from exporter.sources.unifi.payload import stations
 from exporter.store import State
 from tests.scripted import SITE, ManualClock, facts, poll, reading
@@ -111,6 +113,21 @@ def test_every_skipped_record_has_a_reason_that_is_explained(record: str, reason
     assert reason in generate.SKIPPED
 
 
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        ('{"mac": "x"}', "mac"),
+        ('{"mac": "02:00:00:00:00:01", "port_table": [5]}', "shape"),
+        ('{"mac": "02:00:00:00:00:01", "port_table": [{}]}', "port"),
+        ('{"mac": "02:00:00:00:00:01", "wan1": {"tx_bytes": -1}}', "bytes"),
+    ],
+)
+def test_every_skipped_piece_of_equipment_has_a_reason_that_is_explained(record: str, reason: str) -> None:
+    found = devices(f'{{"meta": {{"rc": "ok"}}, "data": [{record}]}}'.encode())
+    assert gather([SiteDevices(SITE, found.devices)]).bad == {reason: 1}
+    assert reason in generate.SKIPPED
+
+
 def named_tests() -> Iterator[tuple[str, str, str]]:
     for document in sorted((ROOT / "docs").glob("*.md")):
         for path, name in NAMED_TEST.findall(document.read_text(encoding="utf-8")):
@@ -130,8 +147,8 @@ def test_every_test_that_a_page_names_exists() -> None:
     assert [f"{path}::{name}" for _, path, name in named if name not in names_in(path)] == []
 
 
-def test_every_case_of_the_unifi_meters_is_in_their_table() -> None:
-    path = "tests/unit/test_meters_unifi.py"
+@pytest.mark.parametrize("path", ["tests/unit/test_meters_unifi.py", "tests/unit/test_meters_unifi_gear.py"])
+def test_every_case_of_the_unifi_meters_is_in_their_table(path: str) -> None:
     told = {name for document, where, name in named_tests() if (document, where) == ("meters.md", path)}
     assert {name for name in names_in(path) if name.startswith("test_")} == told
 
