@@ -36,7 +36,8 @@ class Scrapes:
         with self._lock:
             self._last_at = at
             waiting = self._waiting.setdefault(source, deque())
-            if not waiting or waiting[-1][0] < generation:
+            newest = waiting[-1][0] if waiting else self._seen.get(source, -1)
+            if newest < generation:
                 waiting.append((generation, at))
             self._settle(source, at)
 
