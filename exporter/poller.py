@@ -6,7 +6,6 @@ import logging
 import random
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 
 from exporter.clock import Clock
 from exporter.committer import Failure, Outcome, Success
@@ -33,8 +32,12 @@ class Poller:
         interval: float,
         clock: Clock,
         jitter: Callable[[], float] = random.random,
+        ending: threading.Event | None = None,
     ) -> None:
-        """interval: seconds between two polls. jitter: 0 to 1, sets where in the interval the second poll falls."""
+        """interval: seconds between two polls. jitter: 0 to 1, sets where in the interval the second poll falls.
+
+        ending: what the thread waits with; `stop` sets it.
+        """
         self.name = name
         self.polled = threading.Event()
         self._source = source
@@ -42,7 +45,7 @@ class Poller:
         self._interval = interval
         self._clock = clock
         self._jitter = jitter
-        self._ending = threading.Event()
+        self._ending = ending or threading.Event()
         self._refused = 0
         self._thread = threading.Thread(target=self._run, name=f"poll {name}", daemon=True)
 
@@ -64,10 +67,16 @@ class Poller:
         pause = self.poll_once()
         self.polled.set()
         while not self._ending.wait(max(due - self._clock.steady(), pause, 0.0)):
-            due = max(due + self._interval, self._clock.steady())
+            # A poll that came late, for a long one before it or a pause, leaves out what it missed of the grid.
+            missed = max(0.0, self._clock.steady() - due) // self._interval
+            due += (missed + 1) * self._interval
             pause = self.poll_once()
-        with suppress(SourceError):  # what ends anyway need not say that it could not log out
+        try:
             self._source.close()
+        except SourceError:
+            pass  # what ends anyway need not say that it could not log out
+        except Exception:
+            log.exception("%s: a fault in the exporter itself; please report it", self.name)
 
     def poll_once(self) -> float:
         """Poll, hand in the outcome, and say how many seconds to stay away at the least."""
@@ -77,7 +86,7 @@ class Poller:
         except SourceError as error:
             outcome: Outcome = Failure(error.reason, str(error), at, self._clock.steady() - started)
             pause = self._back_off(error)
-        except Exception as error:
+        except BaseException as error:  # Rust below Python panics with a BaseException, which would end the thread
             log.exception("%s: a fault in the exporter itself; please report it", self.name)
             outcome = Failure("internal", f"a fault in the exporter itself: {error!r}", at, 0.0)
             pause = 0.0
