@@ -187,7 +187,7 @@ class Committer:
             memory,
             poll,
             Moment(source.number + 1, tick, outcome.at),
-            interval=facts.interval,
+            interval=max(facts.interval, outcome.duration),  # polls that take longer follow each other: no silence
             max_rate=facts.max_rate,
         )
         clients = {SubjectKey("client", client.site, client.client): client for client in poll.clients}
@@ -240,7 +240,7 @@ class Committer:
         runtime.clients = _remembered(runtime, step)
         known = {subject: piece for subject, piece in runtime.gear.items() if subject in runtime.stage.present}
         runtime.gear = known | dict(step.gear)
-        runtime.committed_at = outcome.steady
+        runtime.leaves_at = self._clock.steady() + GAP_INTERVALS * max(runtime.facts.interval, outcome.duration)
         health.bad_records.update(outcome.poll.bad_records)
         health.last_success = outcome.at
         health.up = True
@@ -249,17 +249,9 @@ class Committer:
     def _drop_silent(self) -> None:
         """A source that brought nothing for three intervals leaves the page; its totals stay."""
         now = self._clock.steady()
-        gone = [
-            runtime
-            for runtime in self.runtimes.values()
-            if runtime.committed_at is not None
-            and runtime.stage.present
-            and now - runtime.committed_at > GAP_INTERVALS * runtime.facts.interval
-        ]
+        gone = [runtime for runtime in self.runtimes.values() if runtime.stage.present and now > runtime.leaves_at]
         for runtime in gone:
-            runtime.stage.clear()
-            runtime.clients, runtime.gear = {}, {}
-            runtime.waiting_gap = False
+            runtime.leave()
         if gone:
             self._exposition.publish(self._render(gone))
 

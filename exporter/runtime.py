@@ -48,7 +48,10 @@ class Health:
 
 @dataclass(slots=True)
 class Runtime:
-    """All that the committer keeps of one source. `waiting_gap`: a silence whose bytes are still held back."""
+    """All that the committer keeps of one source.
+
+    waiting_gap: a silence whose bytes are still held back. leaves_at: steady time at which a silent source leaves.
+    """
 
     facts: SourceFacts
     memory: Memory
@@ -60,7 +63,7 @@ class Runtime:
     gear: dict[SubjectKey, Gear] = field(default_factory=dict)
     lines: ClientLines = field(default_factory=ClientLines)
     waiting_gap: bool = False
-    committed_at: float | None = None
+    leaves_at: float = 0.0
 
     def render(self, people: People) -> Blocks:
         """The source's part of the page: one block of lines for each family that has samples."""
@@ -70,6 +73,12 @@ class Runtime:
             rows = ((key, count, self.gear.get(key)) for key, count in self.shown(kind))
             blocks.update(render_gear(self.facts.name, kind, rows))
         return blocks
+
+    def leave(self) -> None:
+        """The source's subjects leave the page; their totals stay, and what they showed."""
+        self.stage.clear()
+        self.clients, self.gear = {}, {}
+        self.waiting_gap = False
 
     def shown(self, kind: str) -> Iterator[tuple[SubjectKey, Count | None]]:
         """The subjects of a kind that are on the page, each with the count it shows."""

@@ -231,8 +231,8 @@ class World:
         for series, shown in self.shown.items():
             if shown.on and series not in page:
                 self._leaves(shown)
-                silence = self._now - (self.committer.runtimes[series[0]].committed_at or 0.0)
-                assert shown.settled or silence > 3 * INTERVAL, f"{series} left before every server saw its last value"
+                silent = self._now > self.committer.runtimes[series[0]].leaves_at
+                assert shown.settled or silent, f"{series} left before every server saw its last value"
 
     def _leaves(self, shown: Shown) -> None:
         if shown.on:
