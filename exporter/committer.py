@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 from msgspec import Struct
@@ -36,6 +37,9 @@ SCRAPED_AT_STEP = 60.0
 
 TICK = 1.0
 """Seconds between two looks at whether a silent source has to leave the page."""
+
+
+FAULT = "a fault in the exporter itself; please report it"
 
 
 class StateFile(Protocol):
@@ -135,9 +139,16 @@ class Committer:
                         later.append((name, outcome))
                     else:
                         now[name] = outcome
-                self.work(now)
+                self._guarded(partial(self.work, now))
                 batch = later
-            self._drop_silent()
+            self._guarded(self._drop_silent)
+
+    def _guarded(self, step: Callable[[], None]) -> None:
+        """Without this thread nothing is counted: a fault that nothing below stopped costs a batch, not the thread."""
+        try:
+            step()
+        except Exception:
+            log.exception(FAULT)
 
     def _next_batch(self) -> tuple[list[tuple[str, Outcome]], bool]:
         """All that was submitted by now, so that many sources share one fsync; and whether to end after it."""
@@ -164,7 +175,9 @@ class Committer:
                 _failed(runtime, outcome)
             else:
                 steps.extend(self._steps(runtime, outcome))
-        if steps and self._commit(steps):
+        # An outage has nothing to commit, but a day of it must not make the next start forget who scrapes.
+        scraped_at = self._latest_scrape()
+        if (steps or scraped_at is not None) and self._commit(steps, scraped_at):
             for step in steps:
                 self._adopt(step)
         self._exposition.publish(self._render(touched))
@@ -174,8 +187,8 @@ class Committer:
         try:
             return [self._step(runtime, outcome)]
         except Exception as error:
-            log.exception("%s: a fault in the exporter itself; please report it", runtime.facts.name)
-            _failed(runtime, Failure("internal", f"a fault in the exporter itself: {error!r}", outcome.at, 0.0))
+            log.exception("%s: %s", runtime.facts.name, FAULT)
+            _failed(runtime, _fault(error, outcome.at))
             return []
 
     def _step(self, runtime: Runtime, outcome: Success) -> _Step:
@@ -200,22 +213,28 @@ class Committer:
             changes = replace(changes, source=replace(changes.source, gaps=changes.source.gaps + 1))
         return _Step(runtime, outcome, changes, plan, clients, gear, waiting and not plan.landed)
 
-    def _commit(self, steps: Sequence[_Step]) -> bool:
+    def _commit(self, steps: Sequence[_Step], scraped_at: float | None) -> bool:
         writes = [Write(step.runtime.facts.name, step.changes, step.plan.shown) for step in steps]
-        scraped_at = self._latest_scrape()
         try:
             self._state.commit(writes, scraped_at)
         except StateError as error:
-            self.commit_failures += 1
-            if str(error) != self.commit_error:
-                log.critical("nothing is published until this is mended: %s", error)
-            self.commit_error = str(error)
+            self._not_committed(str(error))
+            return False
+        except Exception as error:
+            log.exception(FAULT)
+            self._not_committed(f"a fault in the exporter itself: {error!r}")
             return False
         if self.commit_error:
             log.info("commits work again")
             self.commit_error = ""
         self._scraped_at = scraped_at if scraped_at is not None else self._scraped_at
         return True
+
+    def _not_committed(self, why: str) -> None:
+        self.commit_failures += 1
+        if why != self.commit_error:
+            log.critical("nothing is published until this is mended: %s", why)
+        self.commit_error = why
 
     def _latest_scrape(self) -> float | None:
         """The wall time of the last scrape, where it is news enough to be written down."""
@@ -256,7 +275,17 @@ class Committer:
             self._exposition.publish(self._render(gone))
 
     def _render(self, runtimes: Iterable[Runtime]) -> dict[str, Blocks]:
-        return {runtime.facts.name: runtime.render(self._people) for runtime in runtimes}
+        return {runtime.facts.name: self._blocks(runtime) for runtime in runtimes}
+
+    def _blocks(self, runtime: Runtime) -> Blocks:
+        """The source's text. A fault in it is an outage of this source, and of no other."""
+        try:
+            return runtime.render(self._people)
+        except Exception as error:
+            log.exception("%s: %s", runtime.facts.name, FAULT)
+            _failed(runtime, _fault(error, self._clock.wall()))
+            runtime.leave()
+            return runtime.render(self._people)
 
 
 class _Step(Struct, frozen=True):
@@ -279,6 +308,10 @@ def _failed(runtime: Runtime, failure: Failure) -> None:
     health.up = False
     health.last_error = failure.message
     health.last_error_at = failure.at
+
+
+def _fault(error: Exception, at: float) -> Failure:
+    return Failure("internal", f"a fault in the exporter itself: {error!r}", at, 0.0)
 
 
 def _remembered(runtime: Runtime, step: _Step) -> dict[SubjectKey, Client]:
