@@ -41,6 +41,9 @@ class MetricsResponse(Response):
                     {"type": "http.response.body", "body": bytes(body[start : start + CHUNK]), "more_body": True}
                 )
                 await anyio.lowlevel.checkpoint()  # lets a hang-up be noticed
+            # Waits, as every message does, until the peer took most of what is before it.
+            await send({"type": "http.response.body", "body": b"", "more_body": True})
+            await anyio.lowlevel.checkpoint()
             whole = not left.is_set()
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             tasks.cancel_scope.cancel()
