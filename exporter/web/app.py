@@ -33,7 +33,7 @@ def make_app(pages: Pages) -> Starlette:
         page = await run_sync(pages.page, source)
         if page is None:
             return PlainTextResponse(f"there is no source {source!r} in the configuration\n", status_code=404)
-        compress = accepts_gzip(request.headers.get("accept-encoding", ""))
+        compress = accepts_gzip(", ".join(request.headers.getlist("accept-encoding")))
         body = await run_sync(page.gzip if compress else page.text)
         # Only Prometheus says how long it waits. A person's look at the page moves nothing.
         is_scrape = request.method == "GET" and "x-prometheus-scrape-timeout-seconds" in request.headers
@@ -62,9 +62,9 @@ def make_app(pages: Pages) -> Starlette:
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
-    """Whether the header Accept-Encoding allows gzip (RFC 9110, 12.5.3)."""
-    for item in accept_encoding.split(","):
+    """Whether the header Accept-Encoding allows gzip (RFC 9110, 12.5.3): by its name, else by the asterisk."""
+    allowed: dict[str, bool] = {}
+    for item in accept_encoding.lower().split(","):
         coding, _, parameters = item.partition(";")
-        if coding.strip().lower() in ("gzip", "*"):
-            return parameters.replace(" ", "").lower() not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
-    return False
+        allowed[coding.strip()] = parameters.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return allowed.get("gzip", allowed.get("*", False))

@@ -42,7 +42,7 @@ def status_page(runtimes: Iterable[Runtime], people: People, *, version: str, ba
     for runtime in runtimes:
         parts += [_source(runtime), _clients(runtime, people)]
     parts.append(f'<footer><a href="/metrics">Metrics</a> · version {escape(version)}</footer></html>')
-    return "\n".join(parts)
+    return "\n".join(parts).encode("utf-8", "replace").decode()  # a name or an answer may hold half a character
 
 
 def _source(runtime: Runtime) -> str:
@@ -76,7 +76,7 @@ def _clients(runtime: Runtime, people: People) -> str:
 
 
 def _row(client: Client, people: People, download: int, upload: int) -> str:
-    name = escape(person_of(client, people).name[:80].encode("utf-8", "replace").decode())
+    name = escape(person_of(client, people).name[:80])
     place = escape(client.connection if client.connected else f"{client.connection}, away")
     return f'<tr><td>{name}<td class="n">{human_bytes(download)}<td class="n">{human_bytes(upload)}<td>{place}</tr>'
 
