@@ -43,6 +43,9 @@ log = logging.getLogger(__name__)
 ENDING = 4.0
 """Seconds that polls under way and the last commit have once the process is asked to end."""
 
+UNSENT = 16 * 1024
+"""Bytes that the system may keep for a peer that is not ready for them."""
+
 SCOPES: Mapping[str, str] = {"unifi": "attached", "nlbwmon": "internet"}
 """What each kind of source meters; the label `scope` of bandwidth_source_info."""
 
@@ -181,9 +184,13 @@ def serve(settings: Settings, sources: Iterable[tuple[SourceFacts, Source]]) -> 
                 timeout_keep_alive=75,
             )
         )
-        # uvicorn hands the signal on once it has ended; ours to end by is its return.
+
+        def end(*_: object) -> None:
+            server.should_exit = True
+
+        # For a signal that comes before uvicorn takes them over; it hands them on once it has ended.
         for signum in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(signum, lambda *_: None)
+            signal.signal(signum, end)
         stack.callback(running.stop)
         # What lives as long as the process is not looked through again, and a poll's thousands of objects are no
         # reason to look: they hold no cycles. docs/performance.md has what it saves.
@@ -198,12 +205,17 @@ def serve(settings: Settings, sources: Iterable[tuple[SourceFacts, Source]]) -> 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=128)
+        listener = socket.create_server((host, port), family=family, backlog=128)
     except OSError as error:
         raise OSError(
             f"cannot listen on {host}:{port}: {error.strerror}. Is another exporter running there? "
             "Choose another place with web.listen"
         ) from error
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        # Connections inherit it. Without it the system takes megabytes for us that the peer may never read, and a
+        # scrape that broke off would count as answered.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
+    return listener
 
 
 def run(config: Config) -> int:
