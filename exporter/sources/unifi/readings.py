@@ -45,12 +45,17 @@ class SiteClients(Struct, frozen=True):
 
 
 class Keys(NamedTuple):
-    """What a client's records are known by: `subjects` are the client and its site's sum."""
+    """What a client's records are known by.
+
+    subjects: the client and its site's sum, where clients are collected. on_air: those and the wireless network that
+    it was last seen in.
+    """
 
     mac: str
     wired: CounterKey
     wireless: CounterKey
-    subjects: tuple[SubjectKey, SubjectKey]
+    subjects: tuple[SubjectKey, ...]
+    on_air: tuple[SubjectKey, ...] = ()
 
 
 class Readings:
@@ -115,20 +120,22 @@ class Readings:
         found: dict[str, Client] = {}
         wrong = 0
         for station in here.stations:
-            keys = known.get(station.mac) or _keys(here.site, station.mac)
+            keys = known.get(station.mac) or _keys(here.site, station.mac, clients=self._clients)
             if keys is None:
                 wrong += 1
                 continue
             if keys.mac in self._exclude:
                 continue
-            met[station.mac] = keys
             wired = is_wired(station)
             count = count_of(station, wired)
-            subjects = keys.subjects if self._clients else ()
+            subjects = keys.subjects
             if self._ssids and not wired and station.essid:
                 name = station.essid[:TEXT_LIMIT]
                 network = networks.get(name) or networks.setdefault(name, SubjectKey("ssid", here.site, name))
-                subjects = (*subjects, network)
+                if not keys.on_air or keys.on_air[-1] is not network:
+                    keys = keys._replace(on_air=(*subjects, network))
+                subjects = keys.on_air
+            met[station.mac] = keys
             if count is not None and subjects:
                 readings.append(
                     Reading(
@@ -149,7 +156,7 @@ class Readings:
         return found.values(), wrong
 
 
-def _keys(site: str, written: str) -> Keys | None:
+def _keys(site: str, written: str, *, clients: bool) -> Keys | None:
     """The keys of a client, None where its MAC is none."""
     mac = written.lower()
     if not _is_mac(mac):
@@ -158,7 +165,7 @@ def _keys(site: str, written: str) -> Keys | None:
         mac,
         CounterKey("client", site, mac + "|wired"),
         CounterKey("client", site, mac + "|wireless"),
-        (SubjectKey("client", site, mac), SubjectKey("site", site, "")),
+        (SubjectKey("client", site, mac), SubjectKey("site", site, "")) if clients else (),
     )
 
 
