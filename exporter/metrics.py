@@ -258,6 +258,16 @@ WAN_LINK_SPEED = Family(
     "Speed of the gateway's port. It is not what the provider sells.",
     "UniFi: `wanN.speed` of the gateway",
 )
+WAN_CONTRACT_DOWNLOAD = Family(
+    "bandwidth_wan_contract_download_bytes_per_second",
+    "gauge",
+    _WAN,
+    "The download that is paid for.",
+    "config: `wans`",
+)
+WAN_CONTRACT_UPLOAD = WAN_CONTRACT_DOWNLOAD._replace(
+    name="bandwidth_wan_contract_upload_bytes_per_second", help="The upload that is paid for."
+)
 WAN_INFO = Family(
     "bandwidth_wan_info",
     "gauge",
@@ -350,6 +360,8 @@ FAMILIES = (
     WAN_UP,
     WAN_LATENCY,
     WAN_LINK_SPEED,
+    WAN_CONTRACT_DOWNLOAD,
+    WAN_CONTRACT_UPLOAD,
     PORT_DOWNLOAD,
     PORT_UPLOAD,
     PORT_INFO,

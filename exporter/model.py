@@ -180,6 +180,15 @@ class Wan(Struct, frozen=True):
         return SubjectKey("wan", self.site, self.wan)
 
 
+class Contract(Struct, frozen=True):
+    """What is paid for on a line, in bytes per second. None where the configuration does not say."""
+
+    site: str
+    wan: str
+    download: float | None = None
+    upload: float | None = None
+
+
 class Port(Struct, frozen=True):
     """What is known of a port of a device. `port` is its number, or its name where it has none; its label value.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from msgspec import Struct
@@ -14,7 +14,7 @@ from exporter.exposition import Blocks, samples
 from exporter.gear_lines import KINDS, render_gear
 from exporter.ledger import REASONS
 from exporter.metrics import Family
-from exporter.model import Client, Count, Gear, Memory, SubjectKey
+from exporter.model import Client, Contract, Count, Gear, Memory, SubjectKey
 from exporter.naming import People
 from exporter.series import Stage, shown_count
 
@@ -23,13 +23,17 @@ COUNTED_KINDS = ("client", "device", "wan", "port")
 
 
 class SourceFacts(Struct, frozen=True):
-    """What does not change while a source is configured. interval: seconds. scope: see bandwidth_source_info."""
+    """What does not change while a source is configured.
+
+    interval: seconds. scope: see bandwidth_source_info. max_rate: bytes per second. contracts: of its lines.
+    """
 
     name: str
     kind: str
     scope: str
     interval: float
     max_rate: float
+    contracts: tuple[Contract, ...] = ()
 
 
 @dataclass(slots=True)
@@ -101,6 +105,7 @@ class Runtime:
             (metrics.SOURCE_POLL_FAILURES, [((name, reason), count) for reason, count in health.failures.items()]),
             (metrics.SOURCE_BAD_RECORDS, [((name, reason), count) for reason, count in health.bad_records.items()]),
             (metrics.SOURCE_GAPS, [((name,), self.memory.source.gaps - self.waiting_gap)]),
+            *_contracts(name, facts.contracts),
             (metrics.COUNTER_EVENTS, [((name, *event), count) for event, count in events.items()]),
         ]
         return {family.name: samples(family, series) for family, series in rows if series}
@@ -108,6 +113,15 @@ class Runtime:
     def _about_clients(self, people: People) -> dict[str, bytes]:
         rows = ((key, count, self.clients.get(key) or Client(key.site, key.key)) for key, count in self.shown("client"))
         return self.lines.render(self.facts.name, rows, people)
+
+
+def _contracts(
+    name: str, contracts: Iterable[Contract]
+) -> Iterator[tuple[Family, list[tuple[tuple[str, ...], float]]]]:
+    contracts = tuple(contracts)
+    for family, way in ((metrics.WAN_CONTRACT_DOWNLOAD, "download"), (metrics.WAN_CONTRACT_UPLOAD, "upload")):
+        rates = [((name, line.site, line.wan), getattr(line, way)) for line in contracts]
+        yield family, [(who, rate) for who, rate in rates if rate is not None]
 
 
 def _one(name: str, value: float | None) -> list[tuple[tuple[str, ...], float]]:

@@ -24,6 +24,7 @@ from exporter import metrics
 from exporter.clock import Clock
 from exporter.committer import Committer
 from exporter.exposition import Exposition, Page
+from exporter.model import Contract
 from exporter.naming import People, Person
 from exporter.poller import Poller
 from exporter.runtime import SourceFacts
@@ -230,12 +231,28 @@ def run(config: Config) -> int:
     )
     sources = [
         (
-            SourceFacts(entry.name, entry.kind, SCOPES[entry.kind], entry.interval, entry.max_rate or config.max_rate),
+            SourceFacts(
+                entry.name,
+                entry.kind,
+                SCOPES[entry.kind],
+                entry.interval,
+                entry.max_rate or config.max_rate,
+                _contracts(config, entry.name),
+            ),
             SOURCES[entry.kind](unifi_settings(entry)),
         )
         for entry in config.sources
     ]
     return serve(settings, sources)
+
+
+def _contracts(config: Config, source: str) -> tuple[Contract, ...]:
+    lines = [(key.split("/"), contract) for key, contract in config.wans.items()]
+    return tuple(
+        Contract(site, wan, contract.download, contract.upload)
+        for (name, site, wan), contract in lines
+        if name == source
+    )
 
 
 def unifi_settings(entry: UnifiEntry) -> UnifiSettings:

@@ -124,8 +124,8 @@ def _messages(document: Document, path: Path) -> Iterator[str]:
 
 
 def _written(document: Document, place: Place) -> str:
-    """What the user wrote at a place, before any variable was replaced: its text, or the MAC that is a client's key."""
-    if place[:1] == ("clients",):
+    """What the user wrote at a place, before any variable was replaced: its text, or the key of a client or line."""
+    if place[:1] in (("clients",), ("wans",)) and (len(place) < 3 or place[2] == "[key]"):
         return str(place[min(1, len(place) - 1)])
     value: Any = document.tree
     for part in place:

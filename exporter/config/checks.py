@@ -86,6 +86,13 @@ def judge(tree: Mapping[str, Tree], document: Document) -> None:
     macs = [(("clients", key), key) for key in clients] if isinstance(clients, dict) else []
     found += _repeated(names, values.source_name, "every source has its own name", document)
     found += _repeated(macs, values.mac, "every client is written once", document)
+    wans = tree.get("wans")
+    known = [source for _, source in names]
+    found += [
+        Finding(("wans", key), "is a line of a source that is not in this file")
+        for key in (wans if isinstance(wans, dict) else ())
+        if "/" in key and key.split("/")[0] not in known
+    ]
     for place, source in _sources(tree):
         exclude = source.get("exclude")
         excluded = (

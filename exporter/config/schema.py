@@ -108,6 +108,13 @@ class KnownClient(_Section):
     category: str = ""
 
 
+class Contract(_Section):
+    """What is paid for on a line. None where nothing is said."""
+
+    download: Rate | None = None
+    upload: Rate | None = None
+
+
 class Config(_Section):
     """A whole configuration. `timezone` is None for the machine's own."""
 
@@ -119,5 +126,7 @@ class Config(_Section):
     client_ttl: Lifetime = 3600.0
     new_series_hold: Hold = 120.0
     sources: Annotated[tuple[UnifiSource, ...], AfterValidator(_some)]
+    # By source/site/wan.
+    wans: Mapping[Annotated[str, _text(values.wan)], Contract] = {}
     # By MAC, in lower case with colons.
     clients: Mapping[Mac, KnownClient] = {}

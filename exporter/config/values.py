@@ -139,6 +139,13 @@ def site(text: str) -> str:
     return text
 
 
+def wan(text: str) -> str:
+    """A line to the outside, as source/site/wan: the three labels of its metrics."""
+    if text.count("/") != 2 or not all(text.split("/")[::2]):
+        raise Wrong("{value} is no line; write source/site/wan, such as home/default/wan1")
+    return text
+
+
 def collection(text: str) -> str:
     """Something that a UniFi controller is asked about."""
     if text not in COLLECTIONS:

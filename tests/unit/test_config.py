@@ -96,14 +96,14 @@ BAD = {
         top("archive: {}"),
         [
             "config.yaml:1: archive: is no key here; the keys are: web, state, timezone, max_rate, client_ttl, "
-            "new_series_hold, sources, clients"
+            "new_series_hold, sources, wans, clients"
         ],
     ),
     "odd key": (
         top('"a\\nb": c'),
         [
             'config.yaml:1: ["a\\nb"]: is no key here; the keys are: web, state, timezone, max_rate, client_ttl, '
-            "new_series_hold, sources, clients"
+            "new_series_hold, sources, wans, clients"
         ],
     ),
     "twice": (
@@ -128,6 +128,21 @@ BAD = {
     ),
     "web as text": (top("web: here"), ["config.yaml:1: web: must be a mapping with the keys: listen"]),
     "sites as text": (source("sites: default"), ["config.yaml:6: sources[0].sites: must be a list"]),
+    "line of no source": (
+        top("wans:", "  attic/default/wan1: {download: 50Mbit/s}"),
+        ['config.yaml:2: wans["attic/default/wan1"]: is a line of a source that is not in this file'],
+    ),
+    "no line": (
+        top("wans:", "  wan1: {download: 50Mbit/s}"),
+        ['config.yaml:2: wans.wan1: "wan1" is no line; write source/site/wan, such as home/default/wan1'],
+    ),
+    "speed of a line": (
+        top("wans:", "  home/default/wan1: {download: fast}"),
+        [
+            'config.yaml:2: wans["home/default/wan1"].download: "fast" is no rate; write a number and a unit, such as '
+            "250Mbit/s or 30MB/s"
+        ],
+    ),
     "collect as text": (source("collect: ports"), ["config.yaml:6: sources[0].collect: must be a list"]),
     "exclude as text": (source("exclude: 02aabbccdd01"), ["config.yaml:6: sources[0].exclude: must be a list"]),
     "duration as a list": (source("interval: [30s]"), ["config.yaml:6: sources[0].interval: must be text"]),

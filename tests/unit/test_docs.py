@@ -19,7 +19,7 @@ from exporter import ledger
 from exporter.committer import Committer, Failure, Success
 from exporter.exposition import Exposition
 from exporter.metrics import FAMILIES, OWN_FAMILIES, Family
-from exporter.model import Client, Count, CounterKey, Device, Gear, Port, Reading, Ssid, Wan
+from exporter.model import Client, Contract, Count, CounterKey, Device, Gear, Port, Reading, Ssid, Wan
 from exporter.naming import Person
 from exporter.series import Scrapes
 from exporter.service import Own
@@ -54,7 +54,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Metric]:
     with closing(State.open(tmp_path_factory.mktemp("docs") / "state.db")) as state:
         committer = Committer(
             state,
-            [facts()],
+            [replace(facts(), contracts=(Contract(SITE, "wan1", 3e7, 5e6),))],
             exposition=exposition,
             scrapes=Scrapes(5.0),
             client_ttl=3600.0,
