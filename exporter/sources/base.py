@@ -6,11 +6,14 @@ from typing import Final, Literal, Protocol
 
 from exporter.model import Poll
 
-Reason = Literal["unreachable", "tls", "timeout", "login", "rate_limited", "forbidden", "protocol", "too_large"]
+Reason = Literal[
+    "unreachable", "tls", "host_key", "timeout", "login", "rate_limited", "forbidden", "protocol", "too_large"
+]
 
 REASONS: Final[dict[Reason, str]] = {
     "unreachable": "no connection, or the source's proxy says that what is behind it is not running",
     "tls": "the certificate is not trusted, or the peer does not speak TLS",
+    "host_key": "the SSH host key is not the pinned one, or none is pinned",
     "timeout": "the whole poll did not end within the source's timeout",
     "login": "the credentials are wrong, or the session they open is refused",
     "rate_limited": "the source asks to be left alone for `retry_after` seconds",

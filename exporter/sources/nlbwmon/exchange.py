@@ -30,7 +30,7 @@ _ATTEMPTS: Final = "before", "after"
 
 # POSIX shell, as BusyBox's ash is. Names of files are never put into it, and labels are digits.
 _PRELUDE: Final = """\
-exec </dev/null
+exec </dev/null 2>/dev/null
 PATH=$PATH:/usr/sbin:/usr/bin:/sbin:/bin
 q() {{ n=$1; shift; printf '\\n%s< %s\\n' {token} "$n"; "$@"; printf '\\n%s> %s\\n' {token} "$?"; }}
 settings() {{ for k in {keys}; do echo "$k=$(uci -q get "nlbwmon.@nlbwmon[0].$k")"; done; }}
@@ -96,7 +96,7 @@ def script(token: str, labels: Iterable[str] = (), form: Format = "json") -> str
     """What is sent to the router's shell. labels: of the periods whose files are to be read beside the running one."""
     lines = [_PRELUDE.format(token=token, keys=" ".join(_SETTINGS)), "q settings settings", "facts before"]
     lines += [f"q period-{label} nlbw -c {form} -t {dashed(label)}" for label in labels]
-    lines += [f"q rows nlbw -c {form}", "facts after", "q names names 2>/dev/null", "q hosts hosts 2>/dev/null"]
+    lines += [f"q rows nlbw -c {form}", "facts after", "q names names", "q hosts hosts"]
     return "\n".join(lines) + "\n"
 
 
