@@ -140,8 +140,8 @@ class _Here:
             up=self.up,
             uptime=device.uptime if there else None,
             clients=device.num_sta if there else None,
-            cpu_ratio=machine.cpu / 100 if there and machine.cpu is not None else None,
-            memory_ratio=machine.mem / 100 if there and machine.mem is not None else None,
+            cpu_ratio=_ratio(machine.cpu) if there else None,
+            memory_ratio=_ratio(machine.mem) if there else None,
         )
 
     def _wan(self, name: str, wan: wire.Interface) -> Wan:
@@ -284,6 +284,10 @@ def _received(interface: wire.Interface) -> Count | None:
 def _label(port: wire.Interface) -> str:
     """A port's number, or its name where it has none; gateways of the old kind number nothing."""
     return str(port.port_idx) if port.port_idx is not None else _text(port.name or port.ifname)
+
+
+def _ratio(percent: float | None) -> float | None:
+    return None if percent is None else round(percent / 100, 6)  # 27.4 % is 0.274, and not 0.27399999999999997
 
 
 def _text(text: str | None) -> str:
