@@ -8,7 +8,7 @@ two things ever happen at once.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count, cycle, pairwise
@@ -112,6 +112,8 @@ class World:
         self.born: dict[Series, float] = {}
         self.away: set[Series] = set()
         self.shown: dict[Series, Shown] = {}
+        self.gaps = dict.fromkeys(SOURCES, 0)
+        self.held: set[str] = set()
         self.up = False
         self._order = count()
         self._due: list[tuple[float, int, Callable[[], None]]] = []
@@ -145,6 +147,7 @@ class World:
         self.up = False
         for shown in self.shown.values():
             self._leaves(shown)
+        self.held = set()
 
     def _at(self, at: float, what: Callable[[], None]) -> None:
         heapq.heappush(self._due, (at, next(self._order), what))
@@ -203,15 +206,18 @@ class World:
 
     def page(self, source: str | None = None) -> dict[Series, int]:
         """The published values."""
-        page = self.exposition.page(source)
-        assert page is not None
         values: dict[Series, int] = {}
-        for line in page.text().decode().splitlines():
+        for line in self._text(source).splitlines():
             if line.startswith(FAMILIES):
                 labels, _, value = line.rpartition(" ")
                 client = labels.split('client="')[1].rstrip('"}') if 'client="' in labels else ""
                 values[labels.split('source="')[1].split('"')[0], client] = int(value)
         return values
+
+    def _text(self, source: str | None) -> str:
+        page = self.exposition.page(source)
+        assert page is not None
+        return page.text().decode()
 
     def look(self) -> None:
         """Rule 3, as far as the page alone can tell."""
@@ -228,11 +234,27 @@ class World:
             assert value >= shown.value, f"{series} fell from {shown.value} to {value}"
             if value != shown.value:
                 shown.value, shown.since = value, self._now
+        self._look_at_gaps()
         for series, shown in self.shown.items():
             if shown.on and series not in page:
                 self._leaves(shown)
                 silent = self._now > self.committer.runtimes[series[0]].leaves_at
                 assert shown.settled or silent, f"{series} left before every server saw its last value"
+
+    def _look_at_gaps(self) -> None:
+        """bandwidth_source_gaps_total never falls, and goes up with the scrape in which a held sum moves on."""
+        held = {name for name in SOURCES if self.shown.get((name, ""), Shown()).on and SITE_KEY in self._held(name)}
+        for line in self._text(None).splitlines():
+            if line.startswith("bandwidth_source_gaps_total{"):
+                name, gaps = line.split('"')[1], int(line.rpartition(" ")[2])
+                assert gaps >= self.gaps[name], f"the gaps of {name} fell"
+                moved_on = name in self.held - held and self.shown[name, ""].on
+                assert gaps > self.gaps[name] or not moved_on, f"{name}: what was held landed without a gap"
+                self.gaps[name] = gaps
+        self.held = held
+
+    def _held(self, name: str) -> Mapping[SubjectKey, object]:
+        return self.committer.runtimes[name].memory.shown
 
     def _leaves(self, shown: Shown) -> None:
         if shown.on:
