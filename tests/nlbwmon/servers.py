@@ -182,6 +182,9 @@ class Server:
     def close(self) -> None:
         self.thaw()
         self.kill()
+        # What a connection left behind when it ended is nobody's child any more, but still in its user's home.
+        for pid in _at_home(self.folder):
+            os.kill(pid, signal.SIGKILL)
         shutil.rmtree(self.folder)
 
 
@@ -189,6 +192,18 @@ def _found(name: str) -> str:
     path = shutil.which(name)
     assert path is not None
     return path
+
+
+def _at_home(folder: Path) -> list[int]:
+    homes = [(path, path / "cwd") for path in Path("/proc").iterdir() if path.name.isdigit()]
+    return [int(path.name) for path, cwd in homes if _target(cwd) == str(folder)]
+
+
+def _target(link: Path) -> str:
+    try:
+        return str(link.readlink())
+    except OSError:
+        return ""  # it has ended meanwhile, or is another user's
 
 
 def _descendants(pid: int) -> list[int]:
