@@ -316,7 +316,7 @@ def _fault(error: Exception, at: float) -> Failure:
 
 def _remembered(runtime: Runtime, step: _Step) -> dict[SubjectKey, Client]:
     """What is known of the clients on the page; of those that a complete reading no longer shows, that they left."""
-    read = {collection.site for collection in step.outcome.poll.complete}
+    read = {collection.site for collection in step.outcome.poll.complete if collection.kind == "client"}
     clients = dict(step.clients)
     for subject, client in runtime.clients.items():
         if subject in clients or subject not in runtime.stage.present:

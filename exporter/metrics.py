@@ -188,13 +188,13 @@ DEVICE_DOWNLOAD = Family(
     "counter",
     _DEVICE,
     "Bytes through the device toward its clients since it was first seen.",
-    "UniFi: `tx_bytes` of stat/device",
+    "UniFi stat/device: an access point's `tx_bytes`, a switch's uplink port's `rx_bytes`, a gateway's `uplink.rx_bytes`",
     "Of a switch or a gateway it is what passed its uplink; of an access point what it sent over the air.",
 )
 DEVICE_UPLOAD = DEVICE_DOWNLOAD._replace(
     name="bandwidth_device_upload_bytes_total",
     help="Bytes through the device from its clients since it was first seen.",
-    origin="UniFi: `rx_bytes` of stat/device",
+    origin="UniFi: stat/device, the opposite direction of the same counters",
 )
 DEVICE_INFO = Family(
     "bandwidth_device_info",

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from exporter.committer import UNKNOWN_SILENCE, Committer, Failure, Outcome, Success
 from exporter.exposition import Exposition
-from exporter.model import Client, Memory, Poll, Write
+from exporter.model import Client, Collection, Memory, Poll, Write
 from exporter.naming import Person
 from exporter.series import Scrapes
 from exporter.store import StateError
@@ -228,7 +228,7 @@ def test_clients_that_left_are_marked_and_leave_after_their_time() -> None:
     bench.poll(poll([reading(MAC, 1000, 0)], clients=[here]))
     connected = f'bandwidth_client_connected{{source="home",site="default",client="{MAC}"}}'
     assert bench.value(connected) == "1"
-    bench.poll(replace(one(10, OTHER), complete={}))
+    bench.poll(replace(one(10, OTHER), complete={Collection("device", SITE): ""}))
     assert bench.value(connected) == "1"
     bench.poll(one(20, OTHER))
     assert bench.value(connected) == "0"
