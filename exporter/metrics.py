@@ -188,7 +188,8 @@ DEVICE_DOWNLOAD = Family(
     "counter",
     _DEVICE,
     "Bytes through the device toward its clients since it was first seen.",
-    "UniFi stat/device: an access point's `tx_bytes`, a switch's uplink port's `rx_bytes`, a gateway's `uplink.rx_bytes`",
+    "UniFi stat/device: `tx_bytes` of an access point, `rx_bytes` of a switch's uplink port, `uplink.rx_bytes` of a "
+    "gateway",
     "Of a switch or a gateway it is what passed its uplink; of an access point what it sent over the air.",
 )
 DEVICE_UPLOAD = DEVICE_DOWNLOAD._replace(
