@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from exporter.ledger import plus
@@ -102,7 +102,6 @@ AWAY, BACK = (leave, "home", NEW), (come_back, "home", NEW)
 FREQUENT, SELDOM = Habit(7), Habit(60, fates=["good", "lost"])
 
 
-@settings(max_examples=200)
 @given(habits, st.sampled_from([60.0, 300.0]), st.lists(actions, max_size=25))
 # The page changes just after the seldom server looked, which loses its next scrape: it sees it as late as can be.
 @example([SELDOM, Habit(1)], 300.0, [FIRST, BORN, QUICK])
