@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from exporter import ledger
 from exporter.model import Changes, Count, Memory, Moment
 from exporter.model import SubjectKey as Subject
-from exporter.sources.nlbwmon.exchange import Exchange, Facts
+from exporter.sources.nlbwmon.exchange import LOOK_BACK, Exchange, Facts
 from exporter.sources.nlbwmon.lives import OFFERED
 from exporter.sources.nlbwmon.payload import Row
 from exporter.sources.nlbwmon.periods import interval_of, periods
@@ -33,6 +33,7 @@ class Router:
         self.interval = interval
         self.boot, self.pid = "boot-1", "100"
         self.started: float | None = self.at - 86_400
+        self.after_boot = 20.0
         self.files: dict[str, tuple[float, tuple[Row, ...]]] = {}
         self.rows: tuple[Row, ...] = ()
         self.limit = 10_000
@@ -55,16 +56,19 @@ class Router:
         self.pid = str(int(self.pid) + 1)
         self.started = self.at
         self.boot = f"boot-{self.pid}" if reboot else self.boot
+        self.after_boot = 20.0 if reboot else 5_000.0
         return self
 
     def answer(self, labels: tuple[str, ...] = ()) -> Exchange:
         self.asked.append(labels)
         written = {label: at for label, (at, _) in self.files.items()}
-        facts = Facts(self.at, 0, self.boot, self.pid, self.started, written)
+        facts = Facts(self.at, 0, self.boot, self.pid, self.started, written, self.after_boot)
         interval = interval_of(self.interval, 0)
         assert interval is not None
         closed = {label: self.files[label][1] if label in self.files else None for label in labels}
-        return Exchange(facts, facts, tuple(periods(interval, self.at, 0, 8)), self.rows, closed, limit=self.limit)
+        return Exchange(
+            facts, facts, tuple(periods(interval, self.at, 0, LOOK_BACK)), self.rows, closed, limit=self.limit
+        )
 
 
 class Exporter:

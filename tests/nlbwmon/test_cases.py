@@ -271,6 +271,16 @@ def test_case09_a_commit_before_the_rollover_changes_nothing() -> None:
     assert exporter.total() == (1_130, 0)
 
 
+def test_case09_a_crash_right_after_it_leaves_a_file_that_is_not_believed() -> None:
+    exporter = november()
+    exporter.router.at_time("2026-12-01T00:00:05").writes(DEC, row(ONE, 6_000, 500)).shows(row(ONE, 6_100, 500))
+    exporter.router.at_time("2026-12-01T00:00:25").writes(NOV, row(ONE, 6_100, 500)).shows(row(ONE, 30, 0))
+    exporter.poll()
+    exporter.router.at_time("2027-01-02T00:00:00").restarts(reboot=True).shows(row(ONE, 5, 0))
+    exporter.poll()
+    assert exporter.total() == (1_000 + 100 + 30 + 5, 0)
+
+
 def test_case12_a_stale_file_that_wins_at_a_clean_restart() -> None:
     """Recorded (edge-kernel-disk, S): 4,006,880 falls to 1,001,932."""
     router = Router("2026-11-20T12:00").shows(row(ONE, 4_000_000, 0)).writes(NOV, row(ONE, 1_001_932, 0))

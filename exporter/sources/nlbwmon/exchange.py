@@ -21,7 +21,7 @@ Format = Literal["json", "csv"]
 
 REFRESH: Final = 30.0  # seconds; OpenWrt's default (nlbwmon reference, §1.3)
 TICKS: Final = 100.0  # of /proc/<pid>/stat in a second, on every Linux
-LOOK_BACK: Final = 8  # periods that are told apart; a daemon behind by more is read as behind by that much
+LOOK_BACK: Final = 24  # periods that are told apart; a daemon behind by more is read as behind by that much
 
 _SETTINGS: Final = ("database_interval", "refresh_interval", "database_directory", "database_limit")
 _START: Final = re.compile(rb"^[0-9]+ \(.*\) \S(?: -?[0-9]+){18} ([0-9]+) ", re.MULTILINE)
@@ -54,7 +54,7 @@ class Facts(Struct, frozen=True):
 
     at: the router's clock, Unix seconds. offset: its local time's, ahead of UTC, in seconds. pids: of nlbwmon, as
     `pidof` writes them. started: when the daemon was started, on the router's clock as it is now; None if not known.
-    files: when each period's file was last written, by label.
+    files: when each period's file was last written, by label. after_boot: seconds from the boot to the daemon's start.
     """
 
     at: float
@@ -63,6 +63,7 @@ class Facts(Struct, frozen=True):
     pids: str
     started: float | None
     files: Mapping[str, float]
+    after_boot: float | None = None
 
 
 class Exchange(Struct, frozen=True):
@@ -148,7 +149,7 @@ def _facts(found: Mapping[str, Section], attempt: str) -> Facts:
     seconds, sign, hours, minutes = date.groups()
     offset = (int(hours) * 3600 + int(minutes) * 60) * (-1 if sign == b"-" else 1)
     at = float(seconds)
-    age = _age(_text(found, f"stat-{attempt}"))
+    after_boot, age = _since_boot(_text(found, f"stat-{attempt}"))
     return Facts(
         at,
         offset,
@@ -156,16 +157,17 @@ def _facts(found: Mapping[str, Section], attempt: str) -> Facts:
         " ".join(sorted(pids[1].decode().split())),
         None if age is None else at - age,
         payload.files(_text(found, f"files-{attempt}")),
+        after_boot,
     )
 
 
-def _age(text: bytes) -> float | None:
-    """Seconds since the youngest nlbwmon was started: `/proc/<pid>/stat` of each, then `/proc/uptime` (proc(5))."""
+def _since_boot(text: bytes) -> tuple[float | None, float | None]:
+    """Seconds from the boot to the start of the youngest nlbwmon, and from there to now (proc(5), stat and uptime)."""
     starts = [
         int(ticks) / TICKS for ticks in re.findall(rb"^[0-9]+ \(.*\) \S(?: -?[0-9]+){18} ([0-9]+) ", text, re.MULTILINE)
     ]
     uptime = re.search(rb"^([0-9]{1,12}\.[0-9]+) [0-9.]+$", text, re.MULTILINE)
-    return float(uptime[1]) - max(starts) if uptime and starts else None
+    return (max(starts), float(uptime[1]) - max(starts)) if uptime and starts else (None, None)
 
 
 def _text(found: Mapping[str, Section], name: str) -> bytes:

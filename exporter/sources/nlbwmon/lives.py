@@ -26,6 +26,9 @@ SETTLED: Final = 2 * 86_400.0
 SUMMER: Final = 3_600.0
 """A period that began more than SETTLED seconds ago may have begun an hour earlier than the offset of today says."""
 
+FIRST: Final = 60.0
+"""Seconds after a boot within which a daemon is its first; what another counted before it was no more than that."""
+
 Counts = Mapping[str, Count]
 
 
@@ -58,6 +61,16 @@ def standing(facts: Facts, known: tuple[Period, ...]) -> Standing:
             return Standing(period, rolled=True)
     # Neither: it was started before all that we look back over, or it does not say when.
     return Standing(known[-1] if facts.started is not None else known[0], rolled=False)
+
+
+def _is_its_own(facts: Facts, label: str) -> bool:
+    """Whether a period's file holds that period.
+
+    A commit between midnight and the rollover writes the old totals into the new period's file (nlbwmon reference,
+    §1.5 case 9), and after a crash they stay there. Such a file is not younger than the old period's.
+    """
+    written = facts.files.get(label)
+    return written is None or all(at < written for other, at in facts.files.items() if other < label)
 
 
 def counts_of(rows: tuple[Row, ...]) -> dict[str, Count]:
@@ -94,17 +107,15 @@ class Lives:
         facts = exchange.before
         mark = self._mark(facts, here.period.label)
         if mark != self.mark:
-            before = self._facts
-            restarted = before is None or (before.boot == facts.boot and before.pids != facts.pids)
-            # Who did not see the life before cannot say that its totals do not go on.
-            self._restarted = restarted or (self._restarted and self._left > 0)
+            self._restarted = self._may_go_on(facts, here) or self._may_be_a_copy(exchange, here)
             # What closed before the last reading counts no more, but for a counter that was last taken in it. Where old
             # totals may go on, even the order of lives would: then it is left out.
             older = () if self._restarted else self._closings
             older = tuple(Closing(closing.mark, None, closing.finals) for closing in older)
-            self._closings = (*older, *self._newly_closed(exchange, here))
+            self._closings = (*older, *self._newly_closed(exchange, here)) if self._is_sound(facts, here) else ()
             base = None if here.rolled else exchange.closed.get(here.period.label)
-            self._bases = counts_of(base) if base else {}
+            unknown = not self._is_sound(facts, here) or self._may_be_a_copy(exchange, here)
+            self._bases = None if unknown else counts_of(base or ())
             self._left = OFFERED
         elif self._left:
             self._left -= 1
@@ -120,14 +131,15 @@ class Lives:
             for closing in self._closings
             if key in closing.finals
         )
-        return Life(self.mark, None, self._bases.get(key, ZERO) if self._bases else ZERO, closed, self._restarted)
+        base = None if self._bases is None else self._bases.get(key, ZERO)
+        return Life(self.mark, None, base, closed, self._restarted)
 
     @property
     def shared(self) -> Life | None:
         """The life that is every row's, where all are alike: the usual case, and one object for all of them."""
         if self._closings or self._bases:
             return None
-        return Life(self.mark, None, ZERO, (), self._restarted)
+        return Life(self.mark, None, None if self._bases is None else ZERO, (), self._restarted)
 
     @property
     def closed_keys(self) -> frozenset[str]:
@@ -142,6 +154,34 @@ class Lives:
         if last and self._period and (last.boot, last.pids) == (exchange.before.boot, exchange.before.pids):
             return self._went_on(exchange, here.period, self._period)
         return here
+
+    def _may_go_on(self, facts: Facts, here: Standing) -> bool:
+        """Whether totals of a life before may go on in this one: /tmp/0.db outlives the daemon, but no boot."""
+        before = self._facts
+        if not self._is_sound(facts, here):
+            return False
+        if before is None:
+            return True  # who did not see the life before cannot say
+        restarted = before.boot == facts.boot and before.pids != facts.pids
+        return restarted or (self._restarted and self._left > 0)  # the ledger may not have taken the life before
+
+    @staticmethod
+    def _is_sound(facts: Facts, here: Standing) -> bool:
+        """Whether what a life was loaded with is its own. Else nothing counts until the next reading."""
+        return here.rolled or _is_its_own(facts, here.period.label)
+
+    def _may_be_a_copy(self, exchange: Exchange, here: Standing) -> bool:
+        """Whether rows may go on from a copy that nothing tells of.
+
+        A boot that was not seen may have loaded an old period's file, and a kill after the boundary carried its rows
+        into a period that has no file. The first daemon of a boot cannot have come that way.
+        """
+        facts, before = exchange.before, self._facts
+        if here.rolled or exchange.closed.get(here.period.label) is not None:
+            return False
+        if facts.after_boot is not None and facts.after_boot < FIRST:
+            return False
+        return before is None or before.boot != facts.boot
 
     def _went_on(self, exchange: Exchange, shown: Period, last: Period) -> Standing:
         """Where a running daemon stands. It never goes back, whatever clocks and files say (database_archive())."""
@@ -175,7 +215,7 @@ class Lives:
         found: list[Closing] = []
         followed = True
         for period in self._closed(exchange, here):
-            rows = exchange.closed.get(period.label)
+            rows = exchange.closed.get(period.label) if _is_its_own(facts, period.label) else None
             mine = self._period is not None and period.label == self._period.label
             if rows is None:
                 # A daemon that was in this period has written its file. Where it is gone, the daemon may have been

@@ -1,0 +1,143 @@
+"""Generated histories of a daemon, its files and the exporter: never is more counted than what moved.
+
+The daemon does what was recorded and read of the real one: it writes the old period's file before it clears its rows,
+commits under the clock's label, keeps its rows over a kill in /tmp/0.db, and loads the clock's period otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporter.sources.nlbwmon.exchange import LOOK_BACK
+from exporter.sources.nlbwmon.periods import interval_of, periods
+from tests.nlbwmon.router import ONE, TWO, Exporter, Router, row
+
+
+class Daemon:
+    """A daemon with periods of one day, and the truth about what moved since the exporter first looked."""
+
+    def __init__(self) -> None:
+        self.router = Router("2026-11-20T12:00", interval="2026-11-16/1")
+        self.router.started = self.router.at - 600
+        self.raw = {ONE: 5_000}
+        self.label = self.today
+        self.moved = {ONE: 0, TWO: 0}
+        self.exporter = Exporter(self.router)
+        self.poll()
+
+    @property
+    def today(self) -> str:
+        interval = interval_of(self.router.interval, 0)
+        assert interval is not None
+        return periods(interval, self.router.at, 0, 1)[0].label
+
+    def move(self, mac: str, amount: int) -> None:
+        self.raw[mac] = self.raw.get(mac, 0) + amount
+        self.moved[mac] += amount
+
+    def wait(self, hours: float) -> None:
+        if self.behind < LOOK_BACK - 4:
+            self.router.at += hours * 3_600
+
+    @property
+    def behind(self) -> int:
+        """By how many periods the daemon has not rolled over yet, as on a full disk."""
+        interval = interval_of(self.router.interval, 0)
+        assert interval is not None
+        known = periods(interval, self.router.at, 0, LOOK_BACK)
+        return sum(period.label > self.label for period in known)
+
+    def archive(self) -> None:
+        if self.today > self.label:
+            self.write(self.label)
+            self.raw, self.label = {}, self.today
+
+    def write(self, label: str) -> None:
+        self.router.writes(label, *(row(mac, raw, 0) for mac, raw in self.raw.items()))
+
+    def commit(self) -> None:
+        self.write(self.today)
+
+    def stop_and_start(self) -> None:
+        self.archive()
+        self.commit()
+        self._start(reboot=False)
+
+    def kill(self) -> None:
+        self.router.restarts()
+        self.label = self.today
+
+    def cut_power(self) -> None:
+        self._start(reboot=True)
+
+    def reboot_in_memory(self) -> None:
+        self.router.files.clear()
+        self._start(reboot=True)
+
+    def _start(self, *, reboot: bool) -> None:
+        self.router.at += 60
+        self.router.restarts(reboot=reboot)
+        self.label = self.today
+        _, rows = self.router.files.get(self.label, (0.0, ()))
+        self.raw = {row.mac: row.rx_bytes for row in rows}
+
+    def poll(self, *, committed: bool = True) -> None:
+        self.router.at += 1
+        self.router.shows(*(row(mac, raw, 0) for mac, raw in self.raw.items()))
+        self.exporter.poll(committed=committed)
+
+    def restart_exporter(self) -> None:
+        self.exporter.restart()
+
+    def check(self) -> None:
+        for mac, moved in self.moved.items():
+            assert self.exporter.total(mac)[0] <= moved
+
+
+Step = Callable[[Daemon], None]
+
+STEPS: dict[str, Step] = {
+    "move a little": lambda daemon: daemon.move(ONE, 10),
+    "move a lot": lambda daemon: daemon.move(ONE, 20_000),
+    "move another": lambda daemon: daemon.move(TWO, 300),
+    "wait an hour": lambda daemon: daemon.wait(1),
+    "wait over midnight": lambda daemon: daemon.wait(13),
+    "wait days": lambda daemon: daemon.wait(24 * 3),
+    "archive": Daemon.archive,
+    "commit": Daemon.commit,
+    "stop and start": Daemon.stop_and_start,
+    "kill": Daemon.kill,
+    "cut power": Daemon.cut_power,
+    "reboot in memory": Daemon.reboot_in_memory,
+    "poll": Daemon.poll,
+    "poll in vain": lambda daemon: daemon.poll(committed=False),
+    "restart the exporter": Daemon.restart_exporter,
+}
+
+
+@settings(max_examples=400)
+@given(st.lists(st.sampled_from(sorted(STEPS)), max_size=30))
+def test_never_over(steps: list[str]) -> None:
+    daemon = Daemon()
+    for step in steps:
+        STEPS[step](daemon)
+        daemon.check()
+    daemon.poll()
+    daemon.check()
+
+
+@given(st.lists(st.sampled_from(["move a little", "move a lot", "move another", "archive", "poll"]), max_size=30))
+def test_to_the_byte_where_nothing_but_rollovers_happens(steps: list[str]) -> None:
+    daemon = Daemon()
+    daemon.exporter.settle()
+    for step in steps:
+        if step == "archive":
+            daemon.wait(24)
+        STEPS[step](daemon)
+        daemon.poll()
+        daemon.check()
+    for mac, moved in daemon.moved.items():
+        assert daemon.exporter.total(mac)[0] == moved
