@@ -176,12 +176,16 @@ def test_killed_at_any_line(
         part.scrape()
     part.state.close()
 
-    shutil.copy(ready, work)
-    part = Part(work, len(scenario.before), watched=watched)
-    with killed_at(0, lambda: None) as count:
-        part.poll(scenario.traced)
-    part.state.close()
-    lines = count[0]
+    lines = 0
+    for _ in range(2):  # the second time counts: what is kept in caches is made only once
+        shutil.copy(ready, work)
+        part = Part(work, len(scenario.before), watched=watched)
+        with killed_at(0, lambda: None) as count:
+            part.poll(scenario.traced)
+        part.state.close()
+        lines = count[0]
+        for stale in tmp_path.glob("work.db*"):
+            stale.unlink()
     assert lines > 200
     offset = lines % STRIDE
     for line in range(1 + offset, lines + 1, STRIDE):
