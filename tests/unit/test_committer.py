@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -11,44 +11,27 @@ from msgspec.structs import replace
 
 from exporter.committer import UNKNOWN_SILENCE, Committer, Failure, Outcome, Success
 from exporter.exposition import Exposition
-from exporter.model import Client, Collection, Memory, Poll, Write
+from exporter.model import Client, Collection, Poll
 from exporter.naming import Person
 from exporter.series import Scrapes
 from exporter.store import StateError
 from tests.scripted import SITE, ManualClock, client_key, facts, poll, reading
+from tests.watched import MemoryState
 
 MAC, OTHER = "02:00:00:00:00:01", "02:00:00:00:00:02"
 DOWNLOAD = "bandwidth_client_download_bytes_total"
 NONSENSE: Any = "not a count"
 
 
-class Kept:
-    """A state that keeps what was committed, and can be full."""
-
-    def __init__(self) -> None:
-        self.scraped_at: float | None = None
-        self.full = False
-        self.commits: list[list[str]] = []
-        self.memories: dict[str, Memory] = {}
-
-    def load(self, name: str) -> Memory:
-        kept = self.memories.setdefault(name, Memory())
-        return Memory(kept.source, dict(kept.counters), dict(kept.totals), dict(kept.shown), dict(kept.collections))
-
-    def commit(self, writes: Sequence[Write], scraped_at: float | None = None) -> None:
-        if self.full:
-            raise StateError("the disk is full")
-        self.commits.append([write.name for write in writes])
-        for write in writes:
-            self.memories.setdefault(write.name, Memory()).take(write.changes, write.shown)
-        self.scraped_at = self.scraped_at if scraped_at is None else scraped_at
-
-
 class Bench:
     """A committer without its thread."""
 
     def __init__(
-        self, state: Kept, *names: str, time: ManualClock | None = None, people: Mapping[str, Person] | None = None
+        self,
+        state: MemoryState,
+        *names: str,
+        time: ManualClock | None = None,
+        people: Mapping[str, Person] | None = None,
     ) -> None:
         self.time = time or ManualClock()
         self.scrapes = Scrapes(60.0)
@@ -95,36 +78,36 @@ def broken(message: str = "no answer") -> Failure:
 
 
 def test_what_cannot_be_committed_is_not_published_and_not_lost(caplog: pytest.LogCaptureFixture) -> None:
-    state = Kept()
+    state = MemoryState()
     bench = Bench(state)
     bench.poll(one(1000))
     bench.poll(one(1500))
-    state.full = True
+    state.broken = StateError("the disk is full")
     for download in (1600, 1700):
         bench.poll(one(download))
         assert bench.value(DOWNLOAD) == "500"
     assert bench.committer.commit_failures == 2
     assert bench.committer.commit_error == "the disk is full"
     assert [record.levelname for record in caplog.records].count("CRITICAL") == 1
-    state.full = False
+    state.broken = None
     bench.poll(one(1800))
     assert bench.value(DOWNLOAD) == "800"
-    assert state.memories["home"].totals[client_key(MAC)].download == 800
+    assert state.kept("home").totals[client_key(MAC)].download == 800
     assert bench.committer.commit_error == ""
 
 
 def test_totals_that_cannot_be_committed_leave_after_three_intervals() -> None:
-    state = Kept()
+    state = MemoryState()
     bench = Bench(state)
     bench.poll(one(1000))
-    state.full = True
+    state.broken = StateError("the disk is full")
     bench.poll(one(1100), after=91.0)
     bench.committer._drop_silent()
     assert bench.value(DOWNLOAD) is None
 
 
 def test_sources_share_a_commit() -> None:
-    state = Kept()
+    state = MemoryState()
     bench = Bench(state, "home", "attic")
     bench.committer.work({name: bench.outcome(one(1000)) for name in ("home", "attic")})
     assert state.commits == [["home", "attic"]]
@@ -132,7 +115,7 @@ def test_sources_share_a_commit() -> None:
 
 
 def test_two_polls_of_a_source_are_taken_in_their_order() -> None:
-    bench = Bench(Kept())
+    bench = Bench(MemoryState())
     for download in (1000, 1100, 1300):
         bench.time.pass_(30)
         bench.committer.submit("home", bench.outcome(one(download)))
@@ -144,7 +127,7 @@ def test_two_polls_of_a_source_are_taken_in_their_order() -> None:
 
 
 def test_a_failure_keeps_the_last_values_for_three_intervals(caplog: pytest.LogCaptureFixture) -> None:
-    bench = Bench(Kept())
+    bench = Bench(MemoryState())
     bench.poll(one(1000))
     bench.poll(one(1500))
     for _ in range(3):
@@ -169,7 +152,7 @@ def test_a_failure_keeps_the_last_values_for_three_intervals(caplog: pytest.LogC
 
 
 def test_a_source_that_comes_back_is_held_where_prometheus_scrapes() -> None:
-    bench = Bench(Kept())
+    bench = Bench(MemoryState())
     bench.scrape()
     bench.poll(one(1000))
     bench.poll(one(1500))
@@ -187,7 +170,7 @@ def test_a_source_that_comes_back_is_held_where_prometheus_scrapes() -> None:
 
 
 def test_a_fault_of_one_source_costs_only_its_own_poll(caplog: pytest.LogCaptureFixture) -> None:
-    bench = Bench(Kept(), "home", "attic")
+    bench = Bench(MemoryState(), "home", "attic")
     impossible = replace(one(1000), readings=(replace(reading(MAC, 1, 1), count=NONSENSE),))
     for what in (one(1000), impossible):
         bench.time.pass_(30)
@@ -199,31 +182,31 @@ def test_a_fault_of_one_source_costs_only_its_own_poll(caplog: pytest.LogCapture
 
 
 def test_a_start_with_our_clock_behind_takes_the_silence_as_long() -> None:
-    state = Kept()
+    state = MemoryState()
     first = Bench(state)
     first.poll(one(1000))
-    at = state.memories["home"].source
+    at = state.kept("home").source
     behind = Bench(state, time=ManualClock(wall_at=at.at - 5000.0))
     behind.poll(one(2 * 10**12), after=1.0)
     assert behind.value(DOWNLOAD) == str(2 * 10**12 - 1000)
     assert behind.value('bandwidth_counter_events_total{source="home",kind="client",reason="clock"}') == "1"
-    assert state.memories["home"].source.tick >= at.tick + UNKNOWN_SILENCE
-    assert state.memories["home"].source.at == at.at
+    assert state.kept("home").source.tick >= at.tick + UNKNOWN_SILENCE
+    assert state.kept("home").source.at == at.at
 
 
 def test_a_start_counts_the_time_that_passed_meanwhile() -> None:
-    state = Kept()
+    state = MemoryState()
     first = Bench(state)
     first.poll(one(1000))
-    at = state.memories["home"].source
+    at = state.kept("home").source
     later = Bench(state, time=ManualClock(wall_at=at.at + 1000.0, steady_at=5.0))
     later.poll(one(1100), after=30.0)
-    assert state.memories["home"].source.tick == at.tick + 1030.0
-    assert state.memories["home"].source.gaps == 1
+    assert state.kept("home").source.tick == at.tick + 1030.0
+    assert state.kept("home").source.gaps == 1
 
 
 def test_clients_that_left_are_marked_and_leave_after_their_time() -> None:
-    bench = Bench(Kept())
+    bench = Bench(MemoryState())
     here = Client(SITE, MAC, MAC, connected=True, signal_dbm=-50.0)
     bench.poll(poll([reading(MAC, 1000, 0)], clients=[here]))
     connected = f'bandwidth_client_connected{{source="home",site="default",client="{MAC}"}}'
@@ -239,6 +222,6 @@ def test_clients_that_left_are_marked_and_leave_after_their_time() -> None:
 
 
 def test_names_from_the_configuration_go_first() -> None:
-    bench = Bench(Kept(), people={MAC: Person("Kitchen", "flat 3", "tenants")})
+    bench = Bench(MemoryState(), people={MAC: Person("Kitchen", "flat 3", "tenants")})
     bench.poll(poll([reading(MAC, 1, 1)], clients=[Client(SITE, MAC, MAC, name="android-1234")]))
     assert 'name="Kitchen",owner="flat 3",vendor="randomised",category="tenants"' in bench.page()
