@@ -108,3 +108,9 @@ def test_what_may_be_collected_is_what_a_configuration_may_say() -> None:
     for wrong in (frozenset[str](), frozenset({"clients", "lans"})):
         with pytest.raises(ValueError, match="collect: has to be some of clients, devices, wans, ports, ssids"):
             UnifiSettings("https://h", api_key="k", collect=wrong)
+
+
+def test_names_that_look_the_same_on_the_page_are_one_network() -> None:
+    result = poll(Readings(), PHONE | {"essid": "Ho\x00me"}, TABLET | {"essid": "Ho\x07me"})
+    assert clients(result) == {"Ho\N{REPLACEMENT CHARACTER}me": 2}
+    assert len({reading.subjects[-1] for reading in result.readings}) == 1

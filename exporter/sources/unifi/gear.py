@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from exporter.model import Collection, Count, CounterKey, Device, Gear, Life, Poll, Port, Reading, SubjectKey, Wan
 from exporter.sources.unifi import device_payload as wire
-from exporter.sources.unifi.readings import MBIT, TEXT_LIMIT
+from exporter.sources.unifi.readings import MBIT, TEXT_LIMIT, label_value
 
 KINDS: Final = {"devices": "device", "wans": "wan", "ports": "port"}
 """What may be collected of `stat/device`, as a configuration calls it, and the kind of its subjects."""
@@ -283,7 +283,7 @@ def _received(interface: wire.Interface) -> Count | None:
 
 def _label(port: wire.Interface) -> str:
     """A port's number, or its name where it has none; gateways of the old kind number nothing."""
-    return str(port.port_idx) if port.port_idx is not None else _text(port.name or port.ifname)
+    return str(port.port_idx) if port.port_idx is not None else label_value(port.name or port.ifname or "")
 
 
 def _ratio(percent: float | None) -> float | None:

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Collection as Many
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from msgspec import Struct
@@ -32,6 +33,7 @@ PHY_MAXIMUM: Final = {
     "be": 46120,
 }
 _WIRELESS_SPEED: Final = {proto: mbits * MBIT for proto, mbits in PHY_MAXIMUM.items()}
+_CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 _is_mac = re.compile(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}").fullmatch
 
 
@@ -130,7 +132,7 @@ class Readings:
             count = count_of(station, wired)
             subjects = keys.subjects
             if self._ssids and not wired and station.essid:
-                name = station.essid[:TEXT_LIMIT]
+                name = label_value(station.essid)
                 network = networks.get(name) or networks.setdefault(name, SubjectKey("ssid", here.site, name))
                 if not keys.on_air or keys.on_air[-1] is not network:
                     keys = keys._replace(on_air=(*subjects, network))
@@ -154,6 +156,12 @@ class Readings:
                 found[keys.mac] = client
         self._known[here.site] = met
         return found.values(), wrong
+
+
+@lru_cache(maxsize=1024)
+def label_value(text: str) -> str:
+    """A name that tells subjects apart, as the page will show it: what looks the same there is the same subject."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text[:TEXT_LIMIT])
 
 
 def _keys(site: str, written: str, *, clients: bool) -> Keys | None:
@@ -210,7 +218,7 @@ def _client(station: Station, site: str, mac: str, wired: bool, ahead: float) ->
         vendor=(station.oui or "")[:TEXT_LIMIT],
         connection="wired" if wired else "wireless",
         network=(station.network or "")[:TEXT_LIMIT],
-        ssid="" if wired else (station.essid or "")[:TEXT_LIMIT],
+        ssid="" if wired else label_value(station.essid or ""),
         ap="" if wired else (station.ap_mac or "")[:TEXT_LIMIT].lower(),
         ip=(station.ip or "")[:TEXT_LIMIT],
         guest=station.is_guest is True,
