@@ -131,4 +131,5 @@ def test_hostile_text_stays_but_not_for_ever() -> None:
     name = 'a"\\\n{}|<script>\x00' + "é" * 300
     found = gathered(GATEWAY | {"name": name, "uplink": None, "port_table": [{"name": name}]})
     assert device(found).name == name[:256]
-    assert list(ports(found)) == [name[:256]]
+    # What tells ports apart is as the page shows it: two names that look the same there would be one series twice.
+    assert list(ports(found)) == [name[:256].replace("\x00", "\N{REPLACEMENT CHARACTER}")]
