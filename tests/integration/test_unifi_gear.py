@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 
 import pytest
 
@@ -13,23 +12,11 @@ from exporter.demo.gear import GATEWAY, SWITCH
 from exporter.model import Collection, Device, Poll
 from exporter.sources.unifi import REFUSED_FOR
 from exporter.sources.unifi.settings import COLLECTIONS
-from tests.consoles import Connect, connections, controller, failure, paths
+from tests.consoles import Connect, failure, paths
 
 ALL = frozenset(COLLECTIONS)
 GEAR = frozenset({"devices", "wans", "ports"})
 KINDS = {"client", "device", "wan", "port"}
-
-
-@pytest.fixture
-def console() -> Iterator[DemoController]:
-    with controller() as running:
-        yield running
-
-
-@pytest.fixture
-def connect(console: DemoController) -> Iterator[Connect]:
-    with connections(console) as made:
-        yield made
 
 
 def kinds(poll: Poll) -> set[str]:

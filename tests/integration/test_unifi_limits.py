@@ -18,23 +18,11 @@ from exporter.demo.faults import BOMB_SIZE, Fault
 from exporter.demo.network import Network
 from exporter.sources.unifi.unpack import Body, TooLargeError
 from exporter.sources.unifi.wire import AddressInfo, resolve
-from tests.consoles import MAC, START, Connect, connections, controller, failure, keys
+from tests.consoles import MAC, START, Connect, failure, keys
 
 STA = "/proxy/network/api/s/default/stat/sta"
 LATE = "no complete answer in time; check that it is up; where it is only slow, give it a longer `timeout`"
 NO_UNIFI = "check that the url is that of a UniFi controller"
-
-
-@pytest.fixture
-def console() -> Iterator[DemoController]:
-    with controller() as running:
-        yield running
-
-
-@pytest.fixture
-def connect(console: DemoController) -> Iterator[Connect]:
-    with connections(console) as source:
-        yield source
 
 
 def too_large(url: str, limit: int) -> str:

@@ -15,26 +15,9 @@ from exporter.demo.network import Network
 from exporter.model import Collection, Count
 from exporter.sources import SOURCES
 from exporter.sources.unifi import UnifiSettings
-from tests.consoles import MAC, START, Connect, connections, controller, failure, household, keys, paths
+from tests.consoles import MAC, START, Connect, failure, keys, paths
 
 STA = "/proxy/network/api/s/default/stat/sta"
-
-
-@pytest.fixture
-def network() -> Network:
-    return household()
-
-
-@pytest.fixture
-def console(network: Network) -> Iterator[DemoController]:
-    with controller(network=network) as running:
-        yield running
-
-
-@pytest.fixture
-def connect(console: DemoController) -> Iterator[Connect]:
-    with connections(console) as source:
-        yield source
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ from exporter.demo.faults import Fault
 from exporter.demo.network import Network
 from exporter.demo.sessions import Flavour
 from exporter.model import Collection
-from tests.consoles import MAC, NAS, START, Connect, connections, controller, failure, household, keys
+from tests.consoles import MAC, NAS, START, Connect, controller, failure, keys
 
 FLAVOURS: tuple[Flavour, ...] = ("os", "legacy")
 ALL = [f"{MAC}|wireless", f"{NAS}|wired"]
@@ -26,23 +26,6 @@ LOOK_ELSEWHERE = (
 def flavour(request: pytest.FixtureRequest) -> Flavour:
     given: Flavour = request.param
     return given
-
-
-@pytest.fixture
-def network() -> Network:
-    return household()
-
-
-@pytest.fixture
-def console(flavour: Flavour, network: Network) -> Iterator[DemoController]:
-    with controller(flavour, network) as running:
-        yield running
-
-
-@pytest.fixture
-def connect(console: DemoController) -> Iterator[Connect]:
-    with connections(console) as source:
-        yield source
 
 
 def prefix(console: DemoController) -> str:

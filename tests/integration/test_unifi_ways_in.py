@@ -11,7 +11,7 @@ from exporter.demo.network import Network
 from exporter.demo.sessions import WAYS, Flavour
 from exporter.sources.unifi.logins import Account, Logins
 from exporter.sources.unifi.session import _claimed
-from tests.consoles import MAC, NAS, Connect, connections, controller, failure, household, keys, paths
+from tests.consoles import MAC, NAS, Connect, connections, controller, failure, keys, paths
 
 FLAVOURS: tuple[Flavour, ...] = ("os", "legacy")
 ALL = [f"{MAC}|wireless", f"{NAS}|wired"]
@@ -34,23 +34,6 @@ WRONG = "check that both let you log in to the controller itself, in a browser t
 def flavour(request: pytest.FixtureRequest) -> Flavour:
     given: Flavour = request.param
     return given
-
-
-@pytest.fixture
-def network() -> Network:
-    return household()
-
-
-@pytest.fixture
-def console(flavour: Flavour, network: Network) -> Iterator[DemoController]:
-    with controller(flavour, network) as running:
-        yield running
-
-
-@pytest.fixture
-def connect(console: DemoController) -> Iterator[Connect]:
-    with connections(console) as source:
-        yield source
 
 
 @pytest.fixture
