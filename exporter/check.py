@@ -35,11 +35,11 @@ class Finding:
 
 def findings(config: Config) -> Iterator[Finding]:
     """Try every source of a configuration, one after the other, and say each thing as soon as it is known."""
-    from exporter.service import unifi_settings
+    from exporter.configured import settings_of
     from exporter.sources import CHECKS
 
     for entry in config.sources:
-        yield from CHECKS[entry.kind](entry.name, unifi_settings(entry))
+        yield from CHECKS[entry.kind](entry.name, settings_of(entry))
 
 
 def exit_status(found: Iterable[Finding]) -> int:

@@ -8,7 +8,7 @@ import platform
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,21 +23,19 @@ import exporter
 from exporter import metrics
 from exporter.clock import Clock
 from exporter.committer import Committer
+from exporter.configured import facts_of, people_of, settings_of
 from exporter.exposition import Exposition, Page
-from exporter.model import Contract
-from exporter.naming import People, Person
+from exporter.naming import People
 from exporter.poller import Poller
 from exporter.runtime import SourceFacts
 from exporter.series import Scrapes
 from exporter.sources import SOURCES, Source
-from exporter.sources.unifi import UnifiSettings
 from exporter.store import State, StateError
 from exporter.web import make_app
 from exporter.web.status import status_page
 
 if TYPE_CHECKING:
     from exporter.config import Config
-    from exporter.config.schema import UnifiSource as UnifiEntry
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +44,6 @@ ENDING = 4.0
 
 UNSENT = 16 * 1024
 """Bytes that the system may keep for a peer that is not ready for them."""
-
-SCOPES: Mapping[str, str] = {"unifi": "attached", "nlbwmon": "internet"}
-"""What each kind of source meters; the label `scope` of bandwidth_source_info."""
 
 
 class Settings(Struct, frozen=True):
@@ -227,46 +222,9 @@ def run(config: Config) -> int:
         state=config.state,
         client_ttl=config.client_ttl,
         new_series_hold=config.new_series_hold,
-        people={mac: Person(who.name, who.owner, who.category) for mac, who in config.clients.items()},
+        people=people_of(config),
     )
-    sources = [
-        (
-            SourceFacts(
-                entry.name,
-                entry.kind,
-                SCOPES[entry.kind],
-                entry.interval,
-                entry.max_rate or config.max_rate,
-                _contracts(config, entry.name),
-            ),
-            SOURCES[entry.kind](unifi_settings(entry)),
-        )
-        for entry in config.sources
-    ]
-    return serve(settings, sources)
-
-
-def _contracts(config: Config, source: str) -> tuple[Contract, ...]:
-    lines = [(key.split("/"), contract) for key, contract in config.wans.items()]
-    return tuple(
-        Contract(site, wan, contract.download, contract.upload)
-        for (name, site, wan), contract in lines
-        if name == source
-    )
-
-
-def unifi_settings(entry: UnifiEntry) -> UnifiSettings:
-    """What a configuration says of a UniFi controller, as the source wants it."""
-    return UnifiSettings(
-        url=entry.url,
-        username=entry.username or "",
-        password=entry.password.get_secret_value() if entry.password else "",
-        api_key=entry.api_key.get_secret_value() if entry.api_key else "",
-        sites=entry.sites,
-        timeout=entry.timeout,
-        verify_tls=entry.verify_tls,
-        ca_file=str(entry.ca_file or ""),
-        fingerprint=entry.fingerprint or "",
-        collect=entry.collect,
-        exclude=entry.exclude,
+    return serve(
+        settings,
+        [(facts_of(config, entry), SOURCES[entry.kind](settings_of(entry))) for entry in config.sources],
     )

@@ -13,10 +13,21 @@ from pydantic_core import ErrorDetails
 from exporter.config import checks, values
 from exporter.config.document import Document, SyntaxProblem, Tree, parse
 from exporter.config.errors import ConfigError, Finding, Place, dotted
-from exporter.config.schema import Config, KnownClient, UnifiSource, Web
+from exporter.config.schema import KINDS, Config, KnownClient, NlbwmonSource, SourceEntry, UnifiSource, Web
 from exporter.config.values import Listen, Wrong
 
-__all__ = ["Config", "ConfigError", "KnownClient", "Listen", "UnifiSource", "Web", "load"]
+__all__ = [
+    "Config",
+    "ConfigError",
+    "KnownClient",
+    "Listen",
+    "NlbwmonSource",
+    "SourceEntry",
+    "UnifiSource",
+    "Web",
+    "load",
+    "read",
+]
 
 LISTEN_VARIABLE = "BANDWIDTH_LISTEN"
 
@@ -78,35 +89,56 @@ def _validate(tree: Mapping[str, Tree], document: Document, folder: Path) -> Con
     except ValidationError as error:
         wrong = {finding.place for finding in document.findings}
         for detail in error.errors(include_url=False, include_input=False):
-            # Of a key that is no MAC, pydantic says "[key]" behind it.
-            place = detail["loc"][:-1] if detail["loc"][-1] == "[key]" else detail["loc"]
+            place = _place(detail["loc"])
             # What the checks have spoken about is not put in a second way.
             if place not in wrong:
                 document.findings.append(Finding(place, _words(detail)))
         return None
 
 
+def _place(loc: Place) -> Place:
+    """Where pydantic's location is in the file: without the kind of a source, and the "[key]" behind a bad key."""
+    place = loc[:2] + loc[3:] if loc[0] == "sources" else loc
+    return place[:-1] if place[-1] == "[key]" else place
+
+
 def _words(detail: ErrorDetails) -> str:
     match detail:
         case {"ctx": {"error": Wrong() as wrong}}:
             return str(wrong)
+        case {"type": "extra_forbidden", "loc": ("sources", _, str(kind), str(key))}:
+            return _unknown_in_source(key, kind)
         case {"type": "extra_forbidden", "loc": (*parents, str(key))}:
             return _unknown(key, _keys(parents))
+        case {"type": "model_type", "loc": ("sources", *_)}:
+            return "must be a mapping; write name, kind and the keys of that kind"
         case {"type": "model_type"}:
             return f"must be a mapping with the keys: {', '.join(_keys(detail['loc']))}"
     return _WORDS.get(detail["type"], "must be text")
 
 
 def _keys(place: Iterable[str | int]) -> list[str]:
-    """The keys that may stand in the mapping at a place."""
+    """The keys that may stand in the mapping at a place outside of the sources."""
     model: type[BaseModel] = Config
     for part in place:
         field = model.model_fields.get(str(part))
         for inner in (field.annotation, *get_args(field.annotation)) if field else ():
             if isinstance(inner, type) and issubclass(inner, BaseModel):
                 model = inner
+    return _keys_of(model)
+
+
+def _keys_of(model: type[BaseModel]) -> list[str]:
     keys = list(model.model_fields)
     return keys + [f"{secret}_file" for secret in checks.SECRETS if secret in keys]
+
+
+def _unknown_in_source(key: str, kind: str) -> str:
+    known = _keys_of(KINDS[kind])
+    others = [other for other, model in KINDS.items() if key in _keys_of(model)]
+    if others:
+        return f"is a key of kind {others[0]}, and this source is of kind {kind}; the keys are: {', '.join(known)}"
+    return _unknown(key, known)
 
 
 def _unknown(key: str, known: list[str]) -> str:

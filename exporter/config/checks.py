@@ -13,10 +13,10 @@ from pathlib import Path
 from exporter.config import values
 from exporter.config.document import Document, Tree, is_text, replace_texts
 from exporter.config.errors import Finding, Place
-from exporter.config.schema import in_folder
+from exporter.config.schema import in_folder, kind_of
 
 # Each may be written as NAME, or as NAME_file with the path of a file that holds it.
-SECRETS = ("api_key", "password")
+SECRETS = ("api_key", "password", "passphrase")
 
 _DOLLAR = re.compile(r"\$(?:(\$)|\{([A-Za-z_][A-Za-z0-9_]*)\})?")
 
@@ -47,7 +47,7 @@ def expand(document: Document, env: Mapping[str, str]) -> dict[str, Tree]:
 
 
 def read_secret_files(tree: Mapping[str, Tree], document: Document, folder: Path) -> None:
-    """Put what `api_key_file` and `password_file` name where the secrets themselves would stand."""
+    """Put what `api_key_file`, `password_file` and `passphrase_file` name where the secrets would stand."""
     for place, source in _sources(tree):
         for secret in SECRETS:
             path = source.pop(f"{secret}_file", None)
@@ -87,12 +87,7 @@ def judge(tree: Mapping[str, Tree], document: Document) -> None:
     found += _repeated(names, values.source_name, "every source has its own name", document)
     found += _repeated(macs, values.mac, "every client is written once", document)
     wans = tree.get("wans")
-    known = [source for _, source in names]
-    found += [
-        Finding(("wans", key), "is a line of a source that is not in this file")
-        for key in (wans if isinstance(wans, dict) else ())
-        if "/" in key and key.split("/")[0] not in known
-    ]
+    found += _judge_lines(wans if isinstance(wans, dict) else (), dict(_kinds(tree)))
     for place, source in _sources(tree):
         exclude = source.get("exclude")
         excluded = (
@@ -102,7 +97,41 @@ def judge(tree: Mapping[str, Tree], document: Document) -> None:
         found += _judge_source(place, source)
 
 
+def _kinds(tree: Mapping[str, Tree]) -> Iterator[tuple[str, str]]:
+    """The kind of each source that has a name."""
+    for _, source in _sources(tree):
+        name = source.get("name")
+        if isinstance(name, str):
+            yield name, kind_of(source)
+
+
+def _judge_lines(lines: Iterable[str], kinds: Mapping[str, str]) -> Iterator[Finding]:
+    for key in lines:
+        name, _, rest = key.partition("/")
+        site, slash, wan = rest.partition("/")
+        kind = kinds.get(name)
+        if rest and kind is None:
+            yield Finding(("wans", key), "is a line of a source that is not in this file")
+        elif kind == "nlbwmon" and slash and site:
+            yield Finding(("wans", key), f"names a site, and a router has none; write {name}//{wan}")
+        elif kind == "unifi" and slash and not site:
+            yield Finding(("wans", key), f"names no site; write source/site/wan, such as {name}/default/{wan}")
+
+
 def _judge_source(place: Place, source: Mapping[str, Tree]) -> Iterator[Finding]:
+    yield from _judge_router(place, source) if kind_of(source) == "nlbwmon" else _judge_controller(place, source)
+    if str(source.get("name")).startswith("demo-"):
+        yield Finding((*place, "name"), "{value} is taken: names that begin with demo- are the demo's own")
+
+
+def _judge_router(place: Place, source: Mapping[str, Tree]) -> Iterator[Finding]:
+    if "key_file" not in source and "password" not in source:
+        yield Finding(place, "cannot log in; write key_file, or password or password_file")
+    if "passphrase" in source and "key_file" not in source:
+        yield Finding((*place, "passphrase"), "is of no use without key_file, the key that it opens")
+
+
+def _judge_controller(place: Place, source: Mapping[str, Tree]) -> Iterator[Finding]:
     person = "username" in source or "password" in source
     if "api_key" in source and person:
         yield Finding(place, "has an api_key beside username and password; keep the one or the other")
@@ -117,8 +146,6 @@ def _judge_source(place: Place, source: Mapping[str, Tree]) -> Iterator[Finding]
             yield Finding((*place, key), "is of no use with verify_tls: false; remove one of them")
     if "ca_file" in source and "fingerprint" in source:
         yield Finding((*place, "fingerprint"), "stands beside ca_file, and alone decides; remove one of them")
-    if str(source.get("name")).startswith("demo-"):
-        yield Finding((*place, "name"), "{value} is taken: names that begin with demo- are the demo's own")
 
 
 def _sources(tree: Mapping[str, Tree]) -> Iterator[tuple[Place, dict[str, Tree]]]:

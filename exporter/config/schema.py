@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, InstanceOf, SecretStr, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    InstanceOf,
+    SecretStr,
+    Tag,
+    ValidationInfo,
+)
 
 from exporter.config import values
 from exporter.config.values import Listen, Wrong
@@ -19,12 +29,20 @@ def _text(reader: Callable[[str], object]) -> BeforeValidator:
 
 
 def _kind(text: str) -> str:
-    if text != "unifi":
-        raise Wrong("{value} is no kind of source; the kinds are: unifi")
+    if text not in KINDS:
+        raise Wrong(f"{{value}} is no kind of source; the kinds are: {', '.join(KINDS)}")
     return text
 
 
-def _some(sources: tuple[UnifiSource, ...]) -> tuple[UnifiSource, ...]:
+def kind_of(source: object) -> str:
+    """The kind a source is read as. One that names none that is known is what its keys look like."""
+    written = source if isinstance(source, dict) else {}
+    kind = written.get("kind")
+    guess = "nlbwmon" if "host" in written and "url" not in written else "unifi"
+    return kind if isinstance(kind, str) and kind in KINDS else guess
+
+
+def _some(sources: tuple[SourceEntry, ...]) -> tuple[SourceEntry, ...]:
     # As a length this would also be missed where every source there is has an error of its own.
     if not sources:
         raise Wrong("is empty; write at least one source")
@@ -73,10 +91,22 @@ class Web(_Section):
     listen: Annotated[InstanceOf[Listen], _text(values.listen)] = Listen("127.0.0.1", 10477)
 
 
-class UnifiSource(_Section):
-    """A UniFi controller, and how it is polled. Either `api_key` or `username` and `password` are set."""
+class _Polled(_Section):
+    """What all sources have in common."""
 
     name: Annotated[str, _text(values.source_name)]
+    kind: str
+    interval: Interval = 30.0
+    # For a whole poll.
+    timeout: Timeout = 20.0
+    exclude: frozenset[Mac] = frozenset()
+    # None: the configuration's own.
+    max_rate: Rate | None = None
+
+
+class UnifiSource(_Polled):
+    """A UniFi controller, and how it is polled. Either `api_key` or `username` and `password` are set."""
+
     kind: Annotated[Literal["unifi"], _text(_kind)]
     url: Annotated[str, _text(values.url)]
     api_key: Annotated[SecretStr | None, _text(values.api_key)] = None
@@ -84,9 +114,6 @@ class UnifiSource(_Section):
     password: Annotated[SecretStr | None, _text(values.secret)] = None
     # Empty: all the account may see.
     sites: tuple[Annotated[str, _text(values.site)], ...] = ()
-    interval: Interval = 30.0
-    # For a whole poll.
-    timeout: Timeout = 20.0
     verify_tls: Bool = True
     # Certificates to trust instead of the machine's.
     ca_file: RelativePath | None = None
@@ -95,9 +122,26 @@ class UnifiSource(_Section):
     collect: Annotated[frozenset[Annotated[str, _text(values.collection)]], AfterValidator(_anything)] = frozenset(
         values.COLLECTIONS
     )
-    exclude: frozenset[Mac] = frozenset()
-    # None: the configuration's own.
-    max_rate: Rate | None = None
+
+
+class NlbwmonSource(_Polled):
+    """An OpenWrt router with nlbwmon, and how it is polled over SSH. `key_file` or `password` is set, or both."""
+
+    kind: Annotated[Literal["nlbwmon"], _text(_kind)]
+    host: Annotated[str, _text(values.host)]
+    port: Annotated[int, _text(values.port)] = 22
+    username: Annotated[str, _text(values.secret)] = "root"
+    password: Annotated[SecretStr | None, _text(values.secret)] = None
+    key_file: RelativePath | None = None
+    passphrase: Annotated[SecretStr | None, _text(values.secret)] = None
+    known_hosts: RelativePath = Path("known_hosts")
+    # Whether there are series for each protocol.
+    protocols: Bool = False
+
+
+KINDS: Final[Mapping[str, type[UnifiSource | NlbwmonSource]]] = {"unifi": UnifiSource, "nlbwmon": NlbwmonSource}
+
+SourceEntry = UnifiSource | NlbwmonSource
 
 
 class KnownClient(_Section):
@@ -125,7 +169,15 @@ class Config(_Section):
     max_rate: Rate = 12.5e9
     client_ttl: Lifetime = 3600.0
     new_series_hold: Hold = 120.0
-    sources: Annotated[tuple[UnifiSource, ...], AfterValidator(_some)]
+    sources: Annotated[
+        tuple[
+            Annotated[
+                Annotated[UnifiSource, Tag("unifi")] | Annotated[NlbwmonSource, Tag("nlbwmon")], Discriminator(kind_of)
+            ],
+            ...,
+        ],
+        AfterValidator(_some),
+    ]
     # By source/site/wan.
     wans: Mapping[Annotated[str, _text(values.wan)], Contract] = {}
     # By MAC, in lower case with colons.

@@ -29,6 +29,8 @@ _MAC = re.compile(r"[0-9a-f]{12}")
 _FINGERPRINT = re.compile(r"sha256:[0-9a-f]{64}")
 _SOURCE = re.compile(r"\w[\w.-]{0,63}")
 _SITE = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9._])?")
+_PORT = re.compile(r"[0-9]{1,5}")
 
 
 class Wrong(ValueError):
@@ -140,9 +142,9 @@ def site(text: str) -> str:
 
 
 def wan(text: str) -> str:
-    """A line to the outside, as source/site/wan: the three labels of its metrics."""
+    """A line to the outside, as source/site/wan: the three labels of its metrics. The site of a router is empty."""
     if text.count("/") != 2 or not all(text.split("/")[::2]):
-        raise Wrong("{value} is no line; write source/site/wan, such as home/default/wan1")
+        raise Wrong("{value} is no line; write source/site/wan, such as home/default/wan1, or attic//wan for a router")
     return text
 
 
@@ -171,6 +173,39 @@ def url(text: str) -> str:
     if parts.path.strip("/") or parts.query or parts.fragment:
         raise Wrong("must end after the host and the port; write https://host or https://host:port")
     return text.rstrip("/")
+
+
+def host(text: str) -> str:
+    """A router's name or address, as known_hosts has it: in lower case, and an IPv6 address without brackets."""
+    # A text that may hold a password by mistake is not shown.
+    if "://" in text:
+        raise Wrong("is a URL; write the host alone, such as 192.168.2.1")
+    if "@" in text:
+        raise Wrong("must hold no user; it has a key of its own, username")
+    address = _ipv6(text.removeprefix("[").removesuffix("]"))
+    if address:
+        return address
+    name, colon, port = text.partition(":")
+    if colon and _HOST.fullmatch(name) and _PORT.fullmatch(port):
+        raise Wrong("must hold no port; it has a key of its own, port")
+    if not _HOST.fullmatch(text) or (re.fullmatch(r"[0-9.]+", text) and not _is_ipv4(text)):
+        raise Wrong("{value} is no host; write a name or an address, such as router.lan or 192.168.2.1")
+    return text.lower()
+
+
+def _is_ipv4(text: str) -> bool:
+    try:
+        ipaddress.IPv4Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def port(text: str) -> int:
+    """A TCP port to connect to."""
+    if not _PORT.fullmatch(text) or not 0 < int(text) < 65_536:
+        raise Wrong("{value} is no port; write a number from 1 to 65535")
+    return int(text)
 
 
 def secret(text: str) -> str:

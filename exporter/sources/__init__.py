@@ -1,22 +1,52 @@
 """The sources: everything that knows how a particular meter is read.
 
-A new source is one folder here, one line in `SOURCES` and one in `CHECKS`.
+A new source is one folder here, one line in `SOURCES` and one in `CHECKS`. A kind is imported when it is first used:
+what it needs to reach its meters takes longer to import than the rest of the exporter.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Final
 
-from exporter.check import Finding
 from exporter.sources.base import REASONS, Reason, Source, SourceError
-from exporter.sources.unifi import UnifiSource
-from exporter.sources.unifi.check import check as check_unifi
+
+if TYPE_CHECKING:
+    from exporter.check import Finding
+    from exporter.sources.nlbwmon import NlbwmonSettings
+    from exporter.sources.unifi import UnifiSettings
+
+
+def _unifi(settings: UnifiSettings) -> Source:
+    from exporter.sources.unifi import UnifiSource
+
+    return UnifiSource(settings)
+
+
+def _nlbwmon(settings: NlbwmonSettings) -> Source:
+    from exporter.sources.nlbwmon import NlbwmonSource
+
+    return NlbwmonSource(settings)
+
+
+def _check_unifi(name: str, settings: UnifiSettings) -> Iterator[Finding]:
+    from exporter.sources.unifi.check import check
+
+    return check(name, settings)
+
+
+def _check_nlbwmon(name: str, settings: NlbwmonSettings) -> Iterator[Finding]:
+    module = "exporter.sources.nlbwmon.check"
+    if find_spec(module):
+        yield from import_module(module).check(name, settings)
+
 
 # Each factory takes the settings type of its own kind, which is what the Any stands for.
-SOURCES: Final[dict[str, Callable[[Any], Source]]] = {"unifi": UnifiSource}
+SOURCES: Final[dict[str, Callable[[Any], Source]]] = {"unifi": _unifi, "nlbwmon": _nlbwmon}
 
 # Each tries one source out, by its name and the same settings, and says step by step how it went.
-CHECKS: Final[dict[str, Callable[[str, Any], Iterator[Finding]]]] = {"unifi": check_unifi}
+CHECKS: Final[dict[str, Callable[[str, Any], Iterator[Finding]]]] = {"unifi": _check_unifi, "nlbwmon": _check_nlbwmon}
 
 __all__ = ["CHECKS", "REASONS", "SOURCES", "Reason", "Source", "SourceError"]

@@ -8,7 +8,12 @@ from zoneinfo import ZoneInfo
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from exporter.config import Config, ConfigError, KnownClient, Listen, UnifiSource, Web, load, read
+from exporter.config import Config, ConfigError, KnownClient, Listen, NlbwmonSource, UnifiSource, Web, load, read
+from exporter.configured import facts_of, settings_of
+from exporter.model import Contract
+from exporter.sources import SOURCES
+from exporter.sources.nlbwmon import NlbwmonSettings
+from exporter.sources.nlbwmon import NlbwmonSource as RouterSource
 
 ROOT = Path(__file__).parents[2]
 HERE = Path("config.yaml")
@@ -44,6 +49,12 @@ def refusal(text: str, env: dict[str, str] | None = None, path: Path = HERE) -> 
     return list(caught.value.messages)
 
 
+def controller(text: str) -> UnifiSource:
+    (home,) = read(text, HERE, {}).sources
+    assert isinstance(home, UnifiSource)
+    return home
+
+
 NO_DURATION = "is no duration; write a number and a unit, such as 30s or 5m"
 NO_RATE = "is no rate; write a number and a unit, such as 250Mbit/s or 30MB/s"
 NO_LISTEN = "is no address to listen on; write host:port, such as 127.0.0.1:10477 or [::1]:10477"
@@ -54,11 +65,6 @@ NO_NAME = "is no name for a source; write up to 64 letters, digits, dots, dashes
 NO_KEY = "holds a character that no API key has (a space, a line break or a letter beyond ASCII)"
 NO_FINGERPRINT = "is no fingerprint; write sha256: and the 64 hex digits of the certificate's own"
 FINGERPRINT = "sha256:" + "0f" * 32
-SOURCE_KEYS = (
-    "name, kind, url, api_key, username, password, sites, interval, timeout, verify_tls, ca_file, fingerprint, "
-    "collect, exclude, max_rate, api_key_file, password_file"
-)
-
 BAD = {
     # The file as a whole
     "nothing": ("", ["config.yaml: sources: is missing"]),
@@ -117,11 +123,11 @@ BAD = {
     "sources as a mapping": ("sources: {home: {}}\n", ["config.yaml:1: sources: must be a list"]),
     "source as text": (
         "sources: [home]\n",
-        [f"config.yaml:1: sources[0]: must be a mapping with the keys: {SOURCE_KEYS}"],
+        ["config.yaml:1: sources[0]: must be a mapping; write name, kind and the keys of that kind"],
     ),
     "empty source": (
         "sources:\n  -\n",
-        [f"config.yaml:2: sources[0]: must be a mapping with the keys: {SOURCE_KEYS}"],
+        ["config.yaml:2: sources[0]: must be a mapping; write name, kind and the keys of that kind"],
     ),
     "web as text": (top("web: here"), ["config.yaml:1: web: must be a mapping with the keys: listen"]),
     "sites as text": (source("sites: default"), ["config.yaml:6: sources[0].sites: must be a list"]),
@@ -131,7 +137,10 @@ BAD = {
     ),
     "no line": (
         top("wans:", "  wan1: {download: 50Mbit/s}"),
-        ['config.yaml:2: wans.wan1: "wan1" is no line; write source/site/wan, such as home/default/wan1'],
+        [
+            'config.yaml:2: wans.wan1: "wan1" is no line; write source/site/wan, such as home/default/wan1, or '
+            "attic//wan for a router"
+        ],
     ),
     "speed of a line": (
         top("wans:", "  home/default/wan1: {download: fast}"),
@@ -190,8 +199,8 @@ BAD = {
     "time zone, a path": (top("timezone: ../passwd"), [f'config.yaml:1: timezone: "../passwd" {NO_ZONE}']),
     "flag": (source("verify_tls: maybe"), ['config.yaml:6: sources[0].verify_tls: "maybe" is neither true nor false']),
     "kind": (
-        MINIMAL.replace(" unifi", " nlbwmon"),
-        ['config.yaml:3: sources[0].kind: "nlbwmon" is no kind of source; the kinds are: unifi'],
+        MINIMAL.replace(" unifi", " openwrt"),
+        ['config.yaml:3: sources[0].kind: "openwrt" is no kind of source; the kinds are: unifi, nlbwmon'],
     ),
     "name": (MINIMAL.replace(" home", " my home"), [f'config.yaml:2: sources[0].name: "my home" {NO_NAME}']),
     "name of the demo": (
@@ -383,7 +392,7 @@ clients:
     "written", [FINGERPRINT, FINGERPRINT.upper(), "SHA256:" + ":".join(["0F"] * 32), f'" {FINGERPRINT}"']
 )
 def test_fingerprints_as_other_programs_write_them(written: str) -> None:
-    (home,) = read(source(f"fingerprint: {written}"), HERE, {}).sources
+    home = controller(source(f"fingerprint: {written}"))
     assert home.fingerprint == FINGERPRINT
 
 
@@ -458,6 +467,7 @@ clients:
 """
     config = read(text, tmp_path / "config.yaml", {})
     (home,) = config.sources
+    assert isinstance(home, UnifiSource)
     assert config.web.listen == ("::1", 9000)
     assert config.state == Path("/var/lib/bandwidth.db")
     assert config.timezone == ZoneInfo("Asia/Kathmandu")
@@ -555,3 +565,34 @@ def test_load_refuses_what_it_cannot_read(tmp_path: Path, content: bytes | None,
     with pytest.raises(ConfigError) as caught:
         load(path, {})
     assert caught.value.messages == (f"{path}{words}",)
+
+
+def test_a_router(tmp_path: Path) -> None:
+    (tmp_path / "phrase").write_text("open\n")
+    text = """\
+sources:
+  - {name: attic, kind: nlbwmon, host: "[FE80::1]", key_file: ~/.ssh/id, passphrase_file: phrase, protocols: yes}
+wans:
+  attic//wan: {upload: 8Mbit/s}
+"""
+    config = read(text, tmp_path / "config.yaml", {})
+    (attic,) = config.sources
+    assert attic == NlbwmonSource(
+        name="attic",
+        kind="nlbwmon",
+        host="fe80::1",
+        port=22,
+        username="root",
+        key_file=Path.home() / ".ssh/id",
+        passphrase=SecretStr("open"),
+        known_hosts=tmp_path / "known_hosts",
+        interval=30.0,
+        timeout=20.0,
+        protocols=True,
+    )
+    facts = facts_of(config, attic)
+    assert (facts.kind, facts.scope, facts.contracts) == ("nlbwmon", "internet", (Contract("", "wan", None, 1e6),))
+    settings = settings_of(attic)
+    assert isinstance(settings, NlbwmonSettings)
+    assert (settings.where, settings.passphrase) == ("ssh://root@fe80::1:22", "open")
+    assert isinstance(SOURCES["nlbwmon"](settings), RouterSource)

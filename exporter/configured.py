@@ -1,0 +1,91 @@
+"""From what a user wrote to what the parts take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from exporter.model import Contract
+from exporter.naming import People, Person
+from exporter.runtime import SourceFacts
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from exporter.config import Config, NlbwmonSource, SourceEntry, UnifiSource
+    from exporter.sources.nlbwmon import NlbwmonSettings
+    from exporter.sources.unifi import UnifiSettings
+
+SCOPES: Final[Mapping[str, str]] = {"unifi": "attached", "nlbwmon": "internet"}
+"""What each kind of source meters; the label `scope` of bandwidth_source_info."""
+
+
+def settings_of(entry: SourceEntry) -> UnifiSettings | NlbwmonSettings:
+    """How the source reaches what it polls."""
+    return _unifi(entry) if entry.kind == "unifi" else _nlbwmon(entry)
+
+
+def facts_of(config: Config, entry: SourceEntry) -> SourceFacts:
+    """What does not change while the source is configured."""
+    return SourceFacts(
+        entry.name,
+        entry.kind,
+        SCOPES[entry.kind],
+        entry.interval,
+        entry.max_rate or config.max_rate,
+        _contracts(config, entry.name),
+    )
+
+
+def people_of(config: Config) -> People:
+    """Who the clients are, by MAC."""
+    return {mac: Person(who.name, who.owner, who.category) for mac, who in config.clients.items()}
+
+
+def _contracts(config: Config, source: str) -> tuple[Contract, ...]:
+    lines = [(key.split("/"), contract) for key, contract in config.wans.items()]
+    return tuple(
+        Contract(site, wan, contract.download, contract.upload)
+        for (name, site, wan), contract in lines
+        if name == source
+    )
+
+
+# Either kind is imported where it is configured: paramiko alone takes longer than all of ours.
+
+
+def _unifi(entry: UnifiSource) -> UnifiSettings:
+    from exporter.sources.unifi import UnifiSettings
+
+    return UnifiSettings(
+        url=entry.url,
+        username=entry.username or "",
+        password=_revealed(entry.password),
+        api_key=_revealed(entry.api_key),
+        sites=entry.sites,
+        timeout=entry.timeout,
+        verify_tls=entry.verify_tls,
+        ca_file=str(entry.ca_file or ""),
+        fingerprint=entry.fingerprint or "",
+        collect=entry.collect,
+        exclude=entry.exclude,
+    )
+
+
+def _nlbwmon(entry: NlbwmonSource) -> NlbwmonSettings:
+    from exporter.sources.nlbwmon import NlbwmonSettings
+
+    return NlbwmonSettings(
+        host=entry.host,
+        known_hosts=str(entry.known_hosts),
+        port=entry.port,
+        username=entry.username,
+        password=_revealed(entry.password),
+        key_file=str(entry.key_file or ""),
+        passphrase=_revealed(entry.passphrase),
+        timeout=entry.timeout,
+    )
+
+
+def _revealed(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""
