@@ -206,7 +206,12 @@ class Committer:
         clients = {SubjectKey("client", client.site, client.client): client for client in poll.clients}
         gear = {piece.subject: piece for piece in poll.gear}
         plan = runtime.stage.plan(
-            memory, changes, [*clients, *gear], self._exposition.generation + 1, self._clock.steady()
+            memory,
+            changes,
+            [*clients, *gear],
+            self._exposition.generation + 1,
+            self._clock.steady(),
+            runtime.met,
         )
         waiting = runtime.waiting_gap or (plan.came and changes.source.gaps > source.gaps)
         if plan.landed and not waiting:
@@ -256,10 +261,14 @@ class Committer:
         runtime.stage.adopt(step.plan)
         runtime.waiting_gap = step.waiting_gap
         runtime.events.update(step.changes.events)
+        if outcome.poll.lasting:
+            runtime.meet(step.changes.increases, outcome.at)
         runtime.clients = _remembered(runtime, step)
         known = {subject: piece for subject, piece in runtime.gear.items() if subject in runtime.stage.present}
         runtime.gear = known | dict(step.gear)
         runtime.leaves_at = self._clock.steady() + GAP_INTERVALS * max(runtime.facts.interval, outcome.duration)
+        runtime.rows, runtime.rows_limit = outcome.poll.rows, outcome.poll.rows_limit
+        _notice(runtime, outcome.poll.notices)
         health.bad_records.update(outcome.poll.bad_records)
         health.last_success = outcome.at
         health.up = True
@@ -310,6 +319,13 @@ def _failed(runtime: Runtime, failure: Failure) -> None:
     health.last_error_at = failure.at
 
 
+def _notice(runtime: Runtime, notices: tuple[str, ...]) -> None:
+    for notice in notices:
+        if notice not in runtime.notices:
+            log.warning("%s: %s", runtime.facts.name, notice)
+    runtime.notices = notices
+
+
 def _fault(error: Exception, at: float) -> Failure:
     return Failure("internal", f"a fault in the exporter itself: {error!r}", at, 0.0)
 
@@ -317,7 +333,11 @@ def _fault(error: Exception, at: float) -> Failure:
 def _remembered(runtime: Runtime, step: _Step) -> dict[SubjectKey, Client]:
     """What is known of the clients on the page; of those that a complete reading no longer shows, that they left."""
     read = {collection.site for collection in step.outcome.poll.complete if collection.kind == "client"}
-    clients = dict(step.clients)
+    moved = runtime.last_moved
+    clients = {
+        subject: replace(client, last_seen=moved[subject]) if subject in moved else client
+        for subject, client in step.clients.items()
+    }
     for subject, client in runtime.clients.items():
         if subject in clients or subject not in runtime.stage.present:
             continue

@@ -39,23 +39,23 @@ CLIENT_DOWNLOAD_BYTES = Family(
     "counter",
     _CLIENT,
     "Bytes toward the client since it was first seen.",
-    "UniFi: `tx_bytes` or `wired-tx_bytes` of stat/sta",
+    "UniFi: `tx_bytes` or `wired-tx_bytes` of stat/sta; nlbwmon: `rx_bytes` of all its rows",
     "Goes on through reboots, reconnects and restarts of controller and exporter.",
 )
 CLIENT_UPLOAD_BYTES = CLIENT_DOWNLOAD_BYTES._replace(
     name="bandwidth_client_upload_bytes_total",
     help="Bytes from the client since it was first seen.",
-    origin="UniFi: `rx_bytes` or `wired-rx_bytes` of stat/sta",
+    origin="UniFi: `rx_bytes` or `wired-rx_bytes` of stat/sta; nlbwmon: `tx_bytes` of all its rows",
 )
 CLIENT_DOWNLOAD_PACKETS = CLIENT_DOWNLOAD_BYTES._replace(
     name="bandwidth_client_download_packets_total",
     help="Packets toward the client since it was first seen.",
-    origin="UniFi: `tx_packets` or `wired-tx_packets` of stat/sta",
+    origin="UniFi: `tx_packets` or `wired-tx_packets` of stat/sta; nlbwmon: `rx_pkts`",
 )
 CLIENT_UPLOAD_PACKETS = CLIENT_DOWNLOAD_BYTES._replace(
     name="bandwidth_client_upload_packets_total",
     help="Packets from the client since it was first seen.",
-    origin="UniFi: `rx_packets` or `wired-rx_packets` of stat/sta",
+    origin="UniFi: `rx_packets` or `wired-rx_packets` of stat/sta; nlbwmon: `tx_pkts`",
 )
 CLIENT_INFO = Family(
     "bandwidth_client_info",
@@ -70,7 +70,7 @@ CLIENT_CONNECTION_INFO = Family(
     "gauge",
     (*_CLIENT, "connection", "network", "ssid", "ap", "ip", "guest"),
     "Always 1. Where the client is, or was last, connected: wired, wireless, vpn or unknown.",
-    "UniFi: `is_wired`, `network`, `essid`, `ap_mac`, `ip`, `is_guest` of stat/sta",
+    "UniFi: `is_wired`, `network`, `essid`, `ap_mac`, `ip`, `is_guest` of stat/sta; nlbwmon: `ip`, and nothing else",
     "Exactly one for each client on the page.",
 )
 CLIENT_CONNECTED = Family(
@@ -79,13 +79,15 @@ CLIENT_CONNECTED = Family(
     _CLIENT,
     "1 while the meter shows the client, 0 after that until client_ttl.",
     "UniFi: stat/sta holds the client",
+    "nlbwmon does not know who is connected and has no such series.",
 )
 CLIENT_LAST_SEEN = Family(
     "bandwidth_client_last_seen_timestamp_seconds",
     "gauge",
     _CLIENT,
     "When the meter last heard from the client, Unix time on the exporter's clock.",
-    "UniFi: `last_seen` of stat/sta, moved by the difference of the two clocks",
+    "UniFi: `last_seen` of stat/sta, moved by the difference of the two clocks; nlbwmon: when bytes of it last moved",
+    "nlbwmon: appears with the first bytes that move while the exporter runs.",
 )
 CLIENT_SIGNAL = Family(
     "bandwidth_client_signal_dbm",
@@ -237,14 +239,14 @@ WAN_DOWNLOAD = Family(
     "counter",
     _WAN,
     "Bytes from the line into the network since it was first seen.",
-    "UniFi: `wanN.rx_bytes` of the gateway in stat/device",
+    "UniFi: `wanN.rx_bytes` of the gateway in stat/device; OpenWrt: the interface in /proc/net/dev",
 )
 WAN_UPLOAD = WAN_DOWNLOAD._replace(
     name="bandwidth_wan_upload_bytes_total",
     help="Bytes from the network into the line since it was first seen.",
-    origin="UniFi: `wanN.tx_bytes` of the gateway in stat/device",
+    origin="UniFi: `wanN.tx_bytes` of the gateway in stat/device; OpenWrt: the interface in /proc/net/dev",
 )
-WAN_UP = Family("bandwidth_wan_up", "gauge", _WAN, "1 while the line is up.", "UniFi: `wanN.up` of the gateway")
+WAN_UP = Family("bandwidth_wan_up", "gauge", _WAN, "1 while the line is up.", "UniFi: `wanN.up`; OpenWrt: netifd")
 WAN_LATENCY = Family(
     "bandwidth_wan_latency_seconds",
     "gauge",
@@ -257,7 +259,7 @@ WAN_LINK_SPEED = Family(
     "gauge",
     _WAN,
     "Speed of the gateway's port. It is not what the provider sells.",
-    "UniFi: `wanN.speed` of the gateway",
+    "UniFi: `wanN.speed` of the gateway; OpenWrt: the device's `speed` in /sys/class/net",
 )
 WAN_CONTRACT_DOWNLOAD = Family(
     "bandwidth_wan_contract_download_bytes_per_second",
@@ -274,7 +276,7 @@ WAN_INFO = Family(
     "gauge",
     (*_WAN, "device", "interface", "ip"),
     "Always 1. Which gateway and interface the line is on, and its address.",
-    "UniFi: `wanN.ifname`, `wanN.ip` of the gateway",
+    "UniFi: `wanN.ifname`, `wanN.ip` of the gateway; OpenWrt: netifd",
     "Exactly one for each line on the page.",
 )
 PORT_DOWNLOAD = Family(
@@ -320,6 +322,48 @@ SSID_UPLOAD = SSID_DOWNLOAD._replace(
 )
 SSID_CLIENTS = Family(
     "bandwidth_ssid_clients", "gauge", _SSID, "Clients on the wireless network.", "UniFi: `essid` of stat/sta"
+)
+
+PROTOCOL_DOWNLOAD = Family(
+    "bandwidth_protocol_download_bytes_total",
+    "counter",
+    ("source", "family", "protocol"),
+    "Bytes toward all clients in the protocol since it was first seen.",
+    "nlbwmon: `rx_bytes` of the rows of one `layer7` name, in lower case, `other` where it has none",
+    "family is ipv4 or ipv6.",
+)
+PROTOCOL_UPLOAD = PROTOCOL_DOWNLOAD._replace(
+    name="bandwidth_protocol_upload_bytes_total",
+    help="Bytes from all clients in the protocol since it was first seen.",
+    origin="nlbwmon: `tx_bytes` of the same rows",
+)
+CLIENT_PROTOCOL_DOWNLOAD = Family(
+    "bandwidth_client_protocol_download_bytes_total",
+    "counter",
+    ("source", "client", "protocol"),
+    "Bytes toward the client in the protocol since it was first seen.",
+    "nlbwmon: `rx_bytes` of the client's rows of one `layer7` name",
+    "Only with `protocols: true`: there is one series for each client and protocol.",
+)
+CLIENT_PROTOCOL_UPLOAD = CLIENT_PROTOCOL_DOWNLOAD._replace(
+    name="bandwidth_client_protocol_upload_bytes_total",
+    help="Bytes from the client in the protocol since it was first seen.",
+    origin="nlbwmon: `tx_bytes` of the same rows",
+)
+NLBWMON_ROWS = Family(
+    "bandwidth_nlbwmon_rows",
+    "gauge",
+    _SOURCE,
+    "Rows in the router's table.",
+    "nlbwmon: the length of `nlbw -c json`",
+    "Where it reaches bandwidth_nlbwmon_rows_limit, nlbwmon overwrites rows, and bytes of theirs are lost.",
+)
+NLBWMON_ROWS_LIMIT = Family(
+    "bandwidth_nlbwmon_rows_limit",
+    "gauge",
+    _SOURCE,
+    "Rows that the router's table can hold; 0 where there is no limit.",
+    "nlbwmon: `database_limit`",
 )
 
 FAMILIES = (
@@ -371,6 +415,12 @@ FAMILIES = (
     SSID_DOWNLOAD,
     SSID_UPLOAD,
     SSID_CLIENTS,
+    PROTOCOL_DOWNLOAD,
+    PROTOCOL_UPLOAD,
+    CLIENT_PROTOCOL_DOWNLOAD,
+    CLIENT_PROTOCOL_UPLOAD,
+    NLBWMON_ROWS,
+    NLBWMON_ROWS_LIMIT,
 )
 """In the order of the page."""
 

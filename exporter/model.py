@@ -26,7 +26,9 @@ class CounterKey(NamedTuple):
 
 
 class SubjectKey(NamedTuple):
-    """What bytes belong to: `kind` is "client", "site" (the sum of its clients), "device", "wan", "port" or "ssid"."""
+    """What bytes belong to: `kind` is "client", "site" (the sum of its clients), "device", "wan", "port", "ssid",
+    "protocol" (key `<family>|<name>`) or "client_protocol" (key `<client>|<name>`).
+    """
 
     kind: str
     site: str
@@ -236,6 +238,9 @@ class Poll(Struct, frozen=True):
     meter_at: the meter's clock, Unix seconds; None where it does not say.
     clock_bound: the meter's clock picks its lives (nlbwmon's periods), so it has to agree with ours.
     bad_records: records that were skipped, by reason.
+    lasting: the meter goes on showing clients that left (nlbwmon's rows), so only bytes that move tell who is there.
+    rows, rows_limit: how full the meter's table is, where it has one.
+    notices: what is not well although the poll succeeded, each in words for a person, with what to do about it.
     """
 
     identity: str | None = None
@@ -247,6 +252,10 @@ class Poll(Struct, frozen=True):
     meter_at: float | None = None
     clock_bound: bool = False
     bad_records: Mapping[str, int] = {}
+    lasting: bool = False
+    rows: int | None = None
+    rows_limit: int | None = None
+    notices: tuple[str, ...] = ()
 
 
 class Moment(Struct, frozen=True):

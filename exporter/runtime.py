@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from msgspec import Struct
@@ -14,8 +14,9 @@ from exporter.exposition import Blocks, samples
 from exporter.gear_lines import KINDS, render_gear
 from exporter.ledger import REASONS
 from exporter.metrics import Family
-from exporter.model import Client, Contract, Count, Gear, Memory, SubjectKey
+from exporter.model import ZERO, Client, Contract, Count, Gear, Memory, SubjectKey
 from exporter.naming import People
+from exporter.protocol_lines import render_protocols
 from exporter.series import Stage, shown_count
 
 COUNTED_KINDS = ("client", "device", "wan", "port")
@@ -55,6 +56,8 @@ class Runtime:
     """All that the committer keeps of one source.
 
     waiting_gap: a silence whose bytes are still held back. leaves_at: steady time at which a silent source leaves.
+    last_moved: when bytes of a client last moved, Unix seconds. met: subjects that were on the page once, where the
+    meter goes on showing what left (`Poll.lasting`). rows, rows_limit, notices: of the last poll.
     """
 
     facts: SourceFacts
@@ -68,6 +71,11 @@ class Runtime:
     lines: ClientLines = field(default_factory=ClientLines)
     waiting_gap: bool = False
     leaves_at: float = 0.0
+    last_moved: dict[SubjectKey, float] = field(default_factory=dict)
+    met: set[SubjectKey] = field(default_factory=set)
+    rows: int | None = None
+    rows_limit: int | None = None
+    notices: tuple[str, ...] = ()
 
     def render(self, people: People) -> Blocks:
         """The source's part of the page: one block of lines for each family that has samples."""
@@ -76,6 +84,7 @@ class Runtime:
         for kind in KINDS:
             rows = ((key, count, self.gear.get(key)) for key, count in self.shown(kind))
             blocks.update(render_gear(self.facts.name, kind, rows))
+        blocks.update(render_protocols(self.facts.name, self.shown("protocol"), self._client_protocols()))
         return blocks
 
     def leave(self) -> None:
@@ -83,11 +92,30 @@ class Runtime:
         self.stage.clear()
         self.clients, self.gear = {}, {}
         self.waiting_gap = False
+        self.met.clear()
+        self.rows = self.rows_limit = None
+        self.notices = ()
+
+    def meet(self, increases: Mapping[SubjectKey, Count], at: float) -> None:
+        """Take in whose bytes moved in a poll at `at` (Unix seconds), where that alone tells who is there."""
+        self.met = {subject for subject in increases if subject.kind in ("client", "client_protocol")}
+        self.last_moved |= {
+            subject: at for subject, count in increases.items() if subject.kind == "client" and count != ZERO
+        }
 
     def shown(self, kind: str) -> Iterator[tuple[SubjectKey, Count | None]]:
         """The subjects of a kind that are on the page, each with the count it shows."""
         memory = self.memory
         return ((key, shown_count(memory, key)) for key in self.stage.present if key.kind == kind)
+
+    def _client_protocols(self) -> Iterator[tuple[SubjectKey, Count | None]]:
+        """Of clients that are on the page: what has series has its info series beside them."""
+        present = self.stage.present
+        return (
+            (key, count)
+            for key, count in self.shown("client_protocol")
+            if SubjectKey("client", key.site, key.key.partition("|")[0]) in present
+        )
 
     def _about_source(self) -> dict[str, bytes]:
         facts, health, name = self.facts, self.health, self.facts.name
@@ -105,6 +133,8 @@ class Runtime:
             (metrics.SOURCE_POLL_FAILURES, [((name, reason), count) for reason, count in health.failures.items()]),
             (metrics.SOURCE_BAD_RECORDS, [((name, reason), count) for reason, count in health.bad_records.items()]),
             (metrics.SOURCE_GAPS, [((name,), self.memory.source.gaps - self.waiting_gap)]),
+            (metrics.NLBWMON_ROWS, _one(name, self.rows)),
+            (metrics.NLBWMON_ROWS_LIMIT, _one(name, self.rows_limit)),
             *_contracts(name, facts.contracts),
             (metrics.COUNTER_EVENTS, [((name, *event), count) for event, count in events.items()]),
         ]

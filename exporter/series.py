@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from msgspec import Struct
 
@@ -96,10 +96,19 @@ class Stage:
         self._scrapes = scrapes
         self._client_ttl = client_ttl
 
-    def plan(self, memory: Memory, changes: Changes, others: Iterable[SubjectKey], generation: int, now: float) -> Plan:
+    def plan(
+        self,
+        memory: Memory,
+        changes: Changes,
+        others: Iterable[SubjectKey],
+        generation: int,
+        now: float,
+        idle: Collection[SubjectKey] = frozenset(),
+    ) -> Plan:
         """What is on the page of `generation`, after a poll at steady time `now`.
 
-        others: subjects that the poll shows without any reading of theirs.
+        others: subjects that the poll shows without any reading of theirs. idle: those whom only bytes
+        that move make seen.
         """
         watching = self._scrapes.watching(now)
         seen = self._scrapes.seen(self.source, now)
@@ -108,6 +117,8 @@ class Stage:
         landed = came = False
         in_poll = dict.fromkeys(others, ZERO) | dict(changes.increases)
         for subject, increase in in_poll.items():
+            if increase == ZERO and subject in idle:
+                continue
             before = self.present.get(subject)
             counted = subject in memory.totals
             comes = (before is None and counted) or (not counted and subject in changes.totals)

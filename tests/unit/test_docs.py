@@ -19,7 +19,7 @@ from exporter import ledger
 from exporter.committer import Committer, Failure, Success
 from exporter.exposition import Exposition
 from exporter.metrics import FAMILIES, OWN_FAMILIES, Family
-from exporter.model import Client, Contract, Count, CounterKey, Device, Gear, Port, Reading, Ssid, Wan
+from exporter.model import Client, Contract, Count, CounterKey, Device, Gear, Port, Reading, Ssid, SubjectKey, Wan
 from exporter.naming import Person
 from exporter.series import Scrapes
 from exporter.service import Own
@@ -67,9 +67,11 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Metric]:
             Port(SITE, AP, "1", up=True, link_speed=1.25e8),
             Ssid(SITE, "Home", clients=1),
         )
-        passed = [Reading(CounterKey(*piece.subject), (piece.subject,), Count(1000, 100)) for piece in gear]
+        subjects = [piece.subject for piece in gear]
+        subjects += [SubjectKey("protocol", "", "ipv4|https"), SubjectKey("client_protocol", SITE, f"{MAC}|https")]
+        passed = [Reading(CounterKey(*subject), (subject,), Count(1000, 100)) for subject in subjects]
         shown = poll([reading(MAC, 1000, 100), *passed], clients=[client])
-        bad = replace(shown, gear=gear, bad_records={"mac": 1})
+        bad = replace(shown, gear=gear, bad_records={"mac": 1}, rows=1, rows_limit=9)
         committer.work({"home": Success(bad, time.wall_at, time.steady_at, 0.1)})
         committer.work({"home": Failure("timeout", "no answer", time.wall_at, 20.0)})
     whole = exposition.page()
