@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from exporter.config import checks, values
 from exporter.config.document import Document, SyntaxProblem, Tree, parse
 from exporter.config.errors import ConfigError, Finding, Place, dotted
-from exporter.config.schema import KINDS, Config, KnownClient, NlbwmonSource, SourceEntry, UnifiSource, Web
+from exporter.config.schema import Config, KnownClient, Web
+from exporter.config.sources import KINDS, NlbwmonSource, SourceEntry, UnifiSource
 from exporter.config.values import Listen, Wrong
 
 __all__ = [
@@ -36,7 +38,7 @@ _WORDS = {
     "missing": "is missing",
     "tuple_type": "must be a list",
     "frozen_set_type": "must be a list",
-    "dict_type": 'must hold MAC addresses, such as "02:aa:bb:cc:dd:01": {name: Kitchen laptop}',
+    "dict_type": "must be a mapping with keys of your own",
 }
 
 
@@ -109,33 +111,39 @@ def _words(detail: ErrorDetails) -> str:
         case {"type": "extra_forbidden", "loc": ("sources", _, str(kind), str(key))}:
             return _unknown_in_source(key, kind)
         case {"type": "extra_forbidden", "loc": (*parents, str(key))}:
-            return _unknown(key, _keys(parents))
+            return _unknown(key, _keys(_model_at(parents)[0]))
         case {"type": "model_type", "loc": ("sources", *_)}:
             return "must be a mapping; write name, kind and the keys of that kind"
         case {"type": "model_type"}:
-            return f"must be a mapping with the keys: {', '.join(_keys(detail['loc']))}"
-    return _WORDS.get(detail["type"], "must be text")
+            return f"must be a mapping with the keys: {', '.join(_keys(_model_at(detail['loc'])[0]))}"
+    words = _WORDS.get(detail["type"], "must be text")
+    _, field = _model_at(detail["loc"])
+    key = next(part for part in reversed(detail["loc"]) if isinstance(part, str) and part != "[key]")
+    return f"{words}; for example, {key}: {field.examples[0]}" if field and field.examples else words
 
 
-def _keys(place: Iterable[str | int]) -> list[str]:
-    """The keys that may stand in the mapping at a place outside of the sources."""
+def _model_at(loc: Iterable[str | int]) -> tuple[type[BaseModel], FieldInfo | None]:
+    """The model that a location of pydantic's leads to or into, and the field of one that it ends at or in."""
     model: type[BaseModel] = Config
-    for part in place:
-        field = model.model_fields.get(str(part))
-        for inner in (field.annotation, *get_args(field.annotation)) if field else ():
-            if isinstance(inner, type) and issubclass(inner, BaseModel):
-                model = inner
-    return _keys_of(model)
+    field: FieldInfo | None = None
+    for part in loc:
+        if field is Config.model_fields["sources"] and part in KINDS:
+            model, field = KINDS[str(part)], None
+        elif part in model.model_fields:
+            field = model.model_fields[str(part)]
+            inner = (field.annotation, *get_args(field.annotation))
+            model = next((kind for kind in inner if isinstance(kind, type) and issubclass(kind, BaseModel)), model)
+    return model, field
 
 
-def _keys_of(model: type[BaseModel]) -> list[str]:
+def _keys(model: type[BaseModel]) -> list[str]:
     keys = list(model.model_fields)
     return keys + [f"{secret}_file" for secret in checks.SECRETS if secret in keys]
 
 
 def _unknown_in_source(key: str, kind: str) -> str:
-    known = _keys_of(KINDS[kind])
-    others = [other for other, model in KINDS.items() if key in _keys_of(model)]
+    known = _keys(KINDS[kind])
+    others = [other for other, model in KINDS.items() if key in _keys(model)]
     if others:
         return f"is a key of kind {others[0]}, and this source is of kind {kind}; the keys are: {', '.join(known)}"
     return _unknown(key, known)

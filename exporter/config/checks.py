@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
+
+from pydantic import BaseModel
 
 from exporter.config import values
 from exporter.config.document import Document, Tree, is_text, replace_texts
 from exporter.config.errors import Finding, Place
-from exporter.config.schema import in_folder, kind_of
+from exporter.config.scalars import in_folder
+from exporter.config.schema import Archive, Retention
+from exporter.config.sources import KINDS, kind_of
 
 # Each may be written as NAME, or as NAME_file with the path of a file that holds it.
 SECRETS = ("api_key", "password", "passphrase")
@@ -47,17 +52,25 @@ def expand(document: Document, env: Mapping[str, str]) -> dict[str, Tree]:
 
 
 def read_secret_files(tree: Mapping[str, Tree], document: Document, folder: Path) -> None:
-    """Put what `api_key_file`, `password_file` and `passphrase_file` name where the secrets would stand."""
-    for place, source in _sources(tree):
+    """Put what `password_file` and its like name where the secrets themselves would stand."""
+    for place, section, model in _with_secrets(tree):
         for secret in SECRETS:
-            path = source.pop(f"{secret}_file", None)
+            path = section.pop(f"{secret}_file", None) if secret in model.model_fields else None
             here = (*place, f"{secret}_file")
-            if path is not None and secret in source:
+            if path is not None and secret in section:
                 document.findings.append(Finding(here, f"stands beside {secret}; keep one of them"))
             elif path is not None:
                 # What is wrong with the secret is to be mended where its file is named.
                 document.lines[*place, secret] = document.lines[here]
-                source[secret] = _secret_in(path, here, document, folder)
+                section[secret] = _secret_in(path, here, document, folder)
+
+
+def _with_secrets(tree: Mapping[str, Tree]) -> Iterator[tuple[Place, dict[str, Tree], type[BaseModel]]]:
+    for place, source in _sources(tree):
+        yield place, source, KINDS[kind_of(source)]
+    archive = tree.get("archive")
+    if isinstance(archive, dict):
+        yield ("archive",), archive, Archive
 
 
 def _secret_in(path: Tree, place: Place, document: Document, folder: Path) -> str:
@@ -95,6 +108,8 @@ def judge(tree: Mapping[str, Tree], document: Document) -> None:
         )
         found += _repeated(excluded, values.mac, "every client is written once", document)
         found += _judge_source(place, source)
+    archive = tree.get("archive")
+    found += _judge_archive(archive if isinstance(archive, dict) else {})
 
 
 def _kinds(tree: Mapping[str, Tree]) -> Iterator[tuple[str, str]]:
@@ -146,6 +161,38 @@ def _judge_controller(place: Place, source: Mapping[str, Tree]) -> Iterator[Find
             yield Finding((*place, key), "is of no use with verify_tls: false; remove one of them")
     if "ca_file" in source and "fingerprint" in source:
         yield Finding((*place, "fingerprint"), "stands beside ca_file, and alone decides; remove one of them")
+
+
+def _judge_archive(archive: Mapping[str, Tree]) -> Iterator[Finding]:
+    url = archive.get("url")
+    if "password" in archive and url is None:
+        yield Finding(("archive", "password"), "is of no use without url; without a database there is no password")
+    elif "password" in archive and isinstance(url, str) and ":" in url.partition("://")[2].rpartition("@")[0]:
+        yield Finding(("archive", "password"), "stands beside the password in url; keep one of them")
+    retention = archive.get("retention")
+    yield from _judge_retention(retention if isinstance(retention, dict) else {})
+
+
+def _judge_retention(written: Mapping[str, Tree]) -> Iterator[Finding]:
+    """What is coarser is kept as long as what is finer, or longer: it is all that is left of it."""
+    fields = Retention.model_fields
+    kept: dict[str, float] = {}
+    for key, field in fields.items():
+        text = written.get(key)
+        try:
+            kept[key] = values.kept(text) if isinstance(text, str) else field.default
+        except values.Wrong:
+            return
+    for fine, coarse in pairwise(fields):
+        if kept[fine] <= kept[coarse]:
+            continue
+        if coarse in written:
+            words = f"{{value}} is shorter than {fine} is kept; write as long or longer"
+            yield Finding(("archive", "retention", coarse), words)
+        else:
+            shown = values.as_duration(kept[coarse])
+            words = f"{{value}} is longer than {coarse} is kept; write {coarse} too, which is {shown} without it"
+            yield Finding(("archive", "retention", fine), words)
 
 
 def _sources(tree: Mapping[str, Tree]) -> Iterator[tuple[Place, dict[str, Tree]]]:

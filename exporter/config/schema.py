@@ -2,44 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final, Literal
-from zoneinfo import ZoneInfo
+from typing import Annotated
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    InstanceOf,
-    SecretStr,
-    Tag,
-    ValidationInfo,
+from pydantic import AfterValidator, Field
+
+from exporter.config.scalars import (
+    Bool,
+    Clients,
+    Database,
+    Hold,
+    Kept,
+    Lifetime,
+    Line,
+    ListenAddress,
+    Mac,
+    Rate,
+    RelativePath,
+    Secret,
+    Text,
+    TimeZone,
 )
-
-from exporter.config import values
+from exporter.config.sources import OfItsKind, Section, SourceEntry, about
 from exporter.config.values import Listen, Wrong
 
-
-def _text(reader: Callable[[str], object]) -> BeforeValidator:
-    """Type text with a reader of exporter.config.values. What is no text is left to pydantic, to take or to refuse."""
-    return BeforeValidator(lambda value: reader(value) if isinstance(value, str) else value)
-
-
-def _kind(text: str) -> str:
-    if text not in KINDS:
-        raise Wrong(f"{{value}} is no kind of source; the kinds are: {', '.join(KINDS)}")
-    return text
-
-
-def kind_of(source: object) -> str:
-    """The kind a source is read as. One that names none that is known is what its keys look like."""
-    written = source if isinstance(source, dict) else {}
-    kind = written.get("kind")
-    guess = "nlbwmon" if "host" in written and "url" not in written else "unifi"
-    return kind if isinstance(kind, str) and kind in KINDS else guess
+DAY = 86_400.0
 
 
 def _some(sources: tuple[SourceEntry, ...]) -> tuple[SourceEntry, ...]:
@@ -49,136 +38,139 @@ def _some(sources: tuple[SourceEntry, ...]) -> tuple[SourceEntry, ...]:
     return sources
 
 
-def _anything(collect: frozenset[str]) -> frozenset[str]:
-    if not collect:
-        raise Wrong(f"is empty; write any of {', '.join(values.COLLECTIONS)}, or leave it out for all of them")
-    return collect
-
-
-def _path(value: object, info: ValidationInfo) -> object:
-    """A path: `~` is the home, and what is relative is so to the folder of the file that names it."""
-    base: Path | None = (info.context or {}).get("folder")
-    if base is None or not isinstance(value, str | Path):
-        return value
-    try:
-        return in_folder(base, str(value))
-    except RuntimeError as error:
-        raise Wrong("{value} is no path: there is no such home") from error
-
-
-def in_folder(folder: Path, text: str) -> Path:
-    """The path a configuration in this folder means. Raises RuntimeError where `~someone` has no home."""
-    return folder / Path(text).expanduser()
-
-
-Bool = Annotated[bool, _text(values.flag)]
-Mac = Annotated[str, _text(values.mac)]
-Rate = Annotated[float, _text(values.rate)]
-RelativePath = Annotated[Path, BeforeValidator(_path)]
-Interval = Annotated[float, _text(values.duration("1s", "1d"))]
-Timeout = Annotated[float, _text(values.duration("1s", "1h"))]
-Lifetime = Annotated[float, _text(values.duration("1s", "366d"))]
-Hold = Annotated[float, _text(values.duration("0s", "1d"))]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
-
-
-class Web(_Section):
+class Web(Section):
     """Where the exporter is to be scraped."""
 
-    listen: Annotated[InstanceOf[Listen], _text(values.listen)] = Listen("127.0.0.1", 10477)
+    listen: Annotated[
+        ListenAddress,
+        about(
+            "Where http://…/metrics is served: `[::1]:10477` for IPv6, `0.0.0.0:10477` for the whole network. The "
+            "environment variable BANDWIDTH_LISTEN goes before it.",
+            '"[::1]:10477"',
+        ),
+    ] = Listen("127.0.0.1", 10477)
+    config_file: Annotated[
+        RelativePath | None,
+        about("TLS and basic auth, in the format of Prometheus' own web configuration file.", "web.yml"),
+    ] = None
+    enable_lifecycle: Annotated[
+        Bool, about("Whether `POST /-/reload` reads this file again, as SIGHUP does.", "true")
+    ] = False
 
 
-class _Polled(_Section):
-    """What all sources have in common."""
+class Limits(Section):
+    """How much of the page a source may take."""
 
-    name: Annotated[str, _text(values.source_name)]
-    kind: str
-    interval: Interval = 30.0
-    # For a whole poll.
-    timeout: Timeout = 20.0
-    exclude: frozenset[Mac] = frozenset()
-    # None: the configuration's own.
-    max_rate: Rate | None = None
-
-
-class UnifiSource(_Polled):
-    """A UniFi controller, and how it is polled. Either `api_key` or `username` and `password` are set."""
-
-    kind: Annotated[Literal["unifi"], _text(_kind)]
-    url: Annotated[str, _text(values.url)]
-    api_key: Annotated[SecretStr | None, _text(values.api_key)] = None
-    username: Annotated[str | None, _text(values.secret)] = None
-    password: Annotated[SecretStr | None, _text(values.secret)] = None
-    # Empty: all the account may see.
-    sites: tuple[Annotated[str, _text(values.site)], ...] = ()
-    verify_tls: Bool = True
-    # Certificates to trust instead of the machine's.
-    ca_file: RelativePath | None = None
-    # Of the only certificate to trust, as `sha256:` and 64 hex digits.
-    fingerprint: Annotated[str | None, _text(values.fingerprint)] = None
-    collect: Annotated[frozenset[Annotated[str, _text(values.collection)]], AfterValidator(_anything)] = frozenset(
-        values.COLLECTIONS
-    )
+    clients: Annotated[
+        Clients,
+        about(
+            "How many clients of a source have series. The bytes of more are in the source's sum alone.",
+            "5000",
+        ),
+    ] = 20_000
 
 
-class NlbwmonSource(_Polled):
-    """An OpenWrt router with nlbwmon, and how it is polled over SSH. `key_file` or `password` is set, or both."""
+class Privacy(Section):
+    """What is seen of people."""
 
-    kind: Annotated[Literal["nlbwmon"], _text(_kind)]
-    host: Annotated[str, _text(values.host)]
-    port: Annotated[int, _text(values.port)] = 22
-    username: Annotated[str, _text(values.secret)] = "root"
-    password: Annotated[SecretStr | None, _text(values.secret)] = None
-    key_file: RelativePath | None = None
-    passphrase: Annotated[SecretStr | None, _text(values.secret)] = None
-    known_hosts: RelativePath = Path("known_hosts")
-    # Whether there are series for each protocol.
-    protocols: Bool = False
+    names: Annotated[
+        Bool, about("Whether names and MAC addresses are shown, or pseudonyms everywhere but in the state.", "false")
+    ] = True
+    hash_mac: Annotated[
+        Bool, about("Whether a keyed hash stands in place of each MAC address. It stays the same.", "true")
+    ] = False
 
 
-KINDS: Final[Mapping[str, type[UnifiSource | NlbwmonSource]]] = {"unifi": UnifiSource, "nlbwmon": NlbwmonSource}
-
-SourceEntry = UnifiSource | NlbwmonSource
-
-
-class KnownClient(_Section):
+class KnownClient(Section):
     """What the user knows of a client better than the controller does. "" where nothing is said."""
 
-    name: str = ""
-    owner: str = ""
-    category: str = ""
+    name: Annotated[Text, about("What the client is called.", "Kitchen laptop")] = ""
+    owner: Annotated[Text, about("Whose it is.", "flat 3")] = ""
+    category: Annotated[Text, about("What to group it by.", "tenants")] = ""
 
 
-class Contract(_Section):
+class Contract(Section):
     """What is paid for on a line. None where nothing is said."""
 
-    download: Rate | None = None
-    upload: Rate | None = None
+    download: Annotated[Rate | None, about("What the line is sold as, toward you.", "250Mbit/s")] = None
+    upload: Annotated[Rate | None, about("What the line is sold as, from you.", "40Mbit/s")] = None
 
 
-class Config(_Section):
+class Retention(Section):
+    """How long history is kept, in seconds; infinite for ever."""
+
+    five_minutes: Annotated[Kept, about("How long every five minutes are kept.", "30d")] = 14 * DAY
+    hourly: Annotated[Kept, about("How long hours are kept: at least as long as `five_minutes`.", "2y")] = 400 * DAY
+    daily: Annotated[Kept, about("How long days are kept: at least as long as `hourly`.", "10y")] = math.inf
+
+
+class Archive(Section):
+    """Where history is kept. Without `url`, in the state file."""
+
+    url: Annotated[
+        Database | None,
+        about("A PostgreSQL database. Without it, history is in the state file.", "postgresql://user@host/bandwidth"),
+    ] = None
+    password: Annotated[
+        Secret | None, about("The database user's password, instead of one in `url`.", "${ARCHIVE_PASSWORD}")
+    ] = None
+    retention: Annotated[Retention, Field(description="How long history is kept.")] = Retention()
+
+
+class Config(Section):
     """A whole configuration. `timezone` is None for the machine's own."""
 
-    web: Web = Web()
-    state: RelativePath = Path("data/bandwidth.db")
-    timezone: Annotated[InstanceOf[ZoneInfo] | None, _text(values.timezone)] = None
-    # Bytes per second, for counters whose link speed nobody knows.
-    max_rate: Rate = 12.5e9
-    client_ttl: Lifetime = 3600.0
-    new_series_hold: Hold = 120.0
+    web: Annotated[Web, Field(description="Where the exporter is to be scraped, and by whom.")] = Web()
+    state: Annotated[
+        RelativePath,
+        about("The SQLite file with the totals. Keep it: without it they begin again from 0.", "/var/lib/bandwidth.db"),
+    ] = Path("data/bandwidth.db")
+    timezone: Annotated[
+        TimeZone | None,
+        about("Days and months begin by this clock. Without it, by the machine's.", "Europe/Berlin"),
+    ] = None
+    max_rate: Annotated[
+        Rate,
+        about("No meter is believed to be faster than this where the speed of its link is unknown.", "10Gbit/s"),
+    ] = 12.5e9
+    client_ttl: Annotated[
+        Lifetime,
+        about(
+            "A client unseen for so long leaves /metrics. Its total stays in the state, and goes on when it is back.",
+            "6h",
+        ),
+    ] = 3600.0
+    new_series_hold: Annotated[
+        Hold,
+        about(
+            "How long a new series stands at its first value for Prometheus to see it. At least twice the longest "
+            "scrape interval.",
+            "5m",
+        ),
+    ] = 120.0
+    limits: Annotated[Limits, Field(description="How much of the page a source may take.")] = Limits()
+    privacy: Annotated[Privacy, Field(description="What is seen of people.")] = Privacy()
     sources: Annotated[
-        tuple[
-            Annotated[
-                Annotated[UnifiSource, Tag("unifi")] | Annotated[NlbwmonSource, Tag("nlbwmon")], Discriminator(kind_of)
-            ],
-            ...,
-        ],
+        tuple[OfItsKind, ...],
         AfterValidator(_some),
+        about(
+            "What is polled: a list with at least one source.",
+            "[{name: home, kind: unifi, url: https://192.168.1.1, api_key_file: key.txt}]",
+        ),
     ]
-    # By source/site/wan.
-    wans: Mapping[Annotated[str, _text(values.wan)], Contract] = {}
-    # By MAC, in lower case with colons.
-    clients: Mapping[Mac, KnownClient] = {}
+    wans: Annotated[
+        Mapping[Line, Contract],
+        about(
+            "What you pay for, line by line, under `source/site/wan`: the three labels of its metrics. Routers have no "
+            "site: `attic//wan`.",
+            "{home/default/wan1: {download: 250Mbit/s, upload: 40Mbit/s}}",
+        ),
+    ] = {}
+    clients: Annotated[
+        Mapping[Mac, KnownClient],
+        about(
+            "What you know better than the controller or router does, under the client's MAC address.",
+            '{"02:aa:bb:cc:dd:01": {name: Kitchen laptop}}',
+        ),
+    ] = {}
+    archive: Annotated[Archive, Field(description="Where history is kept, and for how long.")] = Archive()

@@ -8,21 +8,24 @@ replaced: a message must not show what a variable held.
 from __future__ import annotations
 
 import ipaddress
+import math
 import re
 from collections.abc import Callable
 from typing import NamedTuple
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from pydantic import SecretStr
+
 from exporter.config.errors import quoted
 
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+SECONDS = {"y": 31_536_000, "w": 604_800, "d": 86_400, "h": 3600, "m": 60, "s": 1}
 BYTES = {"bit": 0.125, "B": 1.0}
 PREFIXES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 COLLECTIONS = ("clients", "devices", "wans", "ports", "ssids")
 FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
-_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)([smhd])")
+_DURATION = re.compile("".join(rf"(?:([0-9]{{1,9}}(?:\.[0-9]{{1,3}})?) ?{unit})?" for unit in SECONDS))
 _RATE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?) ?([kMGT]?)(bit|B)/s")
 _LISTEN = re.compile(r"(?:\[(?P<ipv6>[^\[\]]+)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})")
 _MAC = re.compile(r"[0-9a-f]{12}")
@@ -30,7 +33,7 @@ _FINGERPRINT = re.compile(r"sha256:[0-9a-f]{64}")
 _SOURCE = re.compile(r"\w[\w.-]{0,63}")
 _SITE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9._])?")
-_PORT = re.compile(r"[0-9]{1,5}")
+_WHOLE = re.compile(r"[0-9]{1,9}")
 
 
 class Wrong(ValueError):
@@ -63,11 +66,39 @@ def duration(shortest: str, longest: str) -> Callable[[str], float]:
     return read
 
 
+def kept(text: str) -> float:
+    """How long something is kept, in seconds; infinite for ever."""
+    if text == "forever":
+        return math.inf
+    seconds = _seconds(text)
+    if not _seconds("2d") <= seconds <= _seconds("36500d"):
+        raise Wrong("{value} is out of range; write 2d to 36500d, or forever")
+    return seconds
+
+
 def _seconds(text: str) -> float:
     match = _DURATION.fullmatch(text)
-    if match is None:
+    if match is None or not text:
         raise Wrong("{value} is no duration; write a number and a unit, such as 30s or 5m")
-    return float(match[1]) * SECONDS[match[2]]
+    # Whole milliseconds, so that a duration reads the same however it is written.
+    parts = zip(match.groups(), SECONDS.values(), strict=True)
+    return sum(round(float(number) * 1000 * unit) for number, unit in parts if number) / 1000
+
+
+def as_duration(seconds: float) -> str:
+    """A duration as a user would write it: the reverse of `duration` and `kept`."""
+    if seconds == math.inf:
+        return "forever"
+    rest, shown = round(seconds * 1000), ""
+    for unit in ("d", "h", "m"):
+        count, rest = divmod(rest, SECONDS[unit] * 1000)
+        shown += f"{count}{unit}" if count else ""
+    return shown + (f"{_short(rest / 1000)}s" if rest or not shown else "")
+
+
+def _short(number: float) -> str:
+    """With up to three decimals, and without zeros at the end of them."""
+    return f"{number:.3f}".rstrip("0").rstrip(".")
 
 
 def rate(text: str) -> float:
@@ -76,6 +107,17 @@ def rate(text: str) -> float:
     if match is None or not float(match[1]):
         raise Wrong("{value} is no rate; write a number and a unit, such as 250Mbit/s or 30MB/s")
     return float(match[1]) * PREFIXES[match[2]] * BYTES[match[3]]
+
+
+def as_rate(rate_: float) -> str:
+    """A rate as a user would write it: the reverse of `rate`."""
+    for unit, size in BYTES.items():
+        for prefix, times in reversed(PREFIXES.items()):
+            count = rate_ / times / size
+            text = f"{_short(count)}{prefix}{unit}/s"
+            if (count >= 1 or not prefix) and _RATE.fullmatch(text) and rate(text) == rate_:
+                return text
+    return f"{_short(rate_)}B/s"
 
 
 def flag(text: str) -> bool:
@@ -186,7 +228,7 @@ def host(text: str) -> str:
     if address:
         return address
     name, colon, port = text.partition(":")
-    if colon and _HOST.fullmatch(name) and _PORT.fullmatch(port):
+    if colon and _HOST.fullmatch(name) and _WHOLE.fullmatch(port):
         raise Wrong("must hold no port; it has a key of its own, port")
     if not _HOST.fullmatch(text) or (re.fullmatch(r"[0-9.]+", text) and not _is_ipv4(text)):
         raise Wrong("{value} is no host; write a name or an address, such as router.lan or 192.168.2.1")
@@ -201,11 +243,46 @@ def _is_ipv4(text: str) -> bool:
     return True
 
 
-def port(text: str) -> int:
-    """A TCP port to connect to."""
-    if not _PORT.fullmatch(text) or not 0 < int(text) < 65_536:
-        raise Wrong("{value} is no port; write a number from 1 to 65535")
-    return int(text)
+def whole(lowest: int, highest: int) -> Callable[[str], int]:
+    """A reader of whole numbers between two others."""
+
+    def read(text: str) -> int:
+        if not _WHOLE.fullmatch(text) or not lowest <= int(text) <= highest:
+            raise Wrong(f"{{value}} is no whole number from {lowest} to {highest}")
+        return int(text)
+
+    return read
+
+
+class DatabaseUrl(SecretStr):
+    """The URL of a database, which is shown without its password."""
+
+    def _display(self) -> str:
+        text = self.get_secret_value()
+        parts = urlsplit(text)
+        user, colon, _ = parts.netloc.rpartition("@")[0].partition(":")
+        place = parts.netloc.rpartition("@")[2]
+        return parts._replace(netloc=f"{user}:<secret>@{place}").geturl() if colon else text
+
+
+def database(text: str) -> DatabaseUrl:
+    """Where a PostgreSQL database is."""
+    # The text is not shown: it may hold a password.
+    wrong = Wrong("is no address of a database; write postgresql://user@host/database")
+    try:
+        parts = urlsplit(text)
+        whole_port = parts.port != 0
+    except ValueError:
+        raise wrong from None
+    if not text.isprintable() or " " in text or not whole_port:
+        raise wrong
+    if parts.scheme != "postgresql":
+        raise Wrong("must begin with postgresql://; without a database, leave url out: history is in the state file")
+    if not parts.path.strip("/") or "/" in parts.path[1:] or parts.fragment:
+        raise wrong
+    if "password" in parts.query.lower():
+        raise Wrong("must hold no password behind the question mark; it has keys of its own, password or password_file")
+    return DatabaseUrl(text)
 
 
 def secret(text: str) -> str:

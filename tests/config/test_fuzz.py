@@ -8,7 +8,8 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from exporter.config import Config, ConfigError, UnifiSource, read
+from exporter.config import Config, ConfigError, NlbwmonSource, UnifiSource, read
+from exporter.config.schema import Archive
 
 HERE = Path("config.yaml")
 
@@ -41,15 +42,24 @@ KEYS = YAML_LIKE | st.sampled_from(
     [
         *Config.model_fields,
         *UnifiSource.model_fields,
+        *NlbwmonSource.model_fields,
+        *Archive.model_fields,
         "listen",
         "api_key_file",
         "password_file",
+        "nlbwmon",
+        "five_minutes",
+        "hourly",
         "02aabbccdd01",
         "[key]",
     ]
 )
 TREES = st.recursive(
-    YAML_LIKE | st.sampled_from(["unifi", "https://a", "30s", "1Mbit/s", "no", "02aabbccdd01", "${A}", "UTC", "~"]),
+    YAML_LIKE
+    | st.sampled_from(
+        ["unifi", "nlbwmon", "https://a", "postgresql://a:b@c/d", "30s", "9d", "forever", "1Mbit/s", "no"]
+    )
+    | st.sampled_from(["02aabbccdd01", "${A}", "UTC", "~"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=6),
     max_leaves=12,
 )
@@ -60,6 +70,15 @@ def test_no_values_raise_anything_else(tree: dict[str, object], variable: str) -
     accepts_or_refuses(yaml.safe_dump(tree), {"A": variable, "BANDWIDTH_LISTEN": variable})
 
 
-@given(st.dictionaries(st.sampled_from([*UnifiSource.model_fields, "api_key_file"]), TREES, max_size=15))
+KEYS_OF_SOURCES = sorted({*UnifiSource.model_fields, *NlbwmonSource.model_fields, "api_key_file", "passphrase_file"})
+
+
+@given(st.dictionaries(st.sampled_from(KEYS_OF_SOURCES), TREES, max_size=15))
 def test_no_source_raises_anything_else(tree: dict[str, object]) -> None:
     accepts_or_refuses(yaml.safe_dump({"sources": [tree]}), {"A": "x"})
+
+
+@given(TREES | st.dictionaries(st.sampled_from(["url", "password", "retention"]), TREES))
+@example({"url": "postgresql://[a", "retention": {"five_minutes": "forever", "hourly": "${A}"}})
+def test_no_archive_raises_anything_else(tree: object) -> None:
+    accepts_or_refuses(yaml.safe_dump({"archive": tree, "sources": []}), {"A": "x"})
