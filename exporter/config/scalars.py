@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args, get_origin
 from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, GetCoreSchemaHandler, InstanceOf, SecretStr, ValidationInfo
+from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
 from exporter.config import values
@@ -29,6 +30,21 @@ class Scalar:
 
     def _typed(self, value: object) -> object:
         return self.read(value) if isinstance(value, str) else value
+
+
+def scalar_of(field: FieldInfo) -> Scalar | None:
+    """The kind of scalar that a key holds, or a list of it does. None for mappings."""
+    found = [item for item in field.metadata if isinstance(item, Scalar)]
+    return found[0] if found else _scalar_in(field.annotation)
+
+
+def _scalar_in(annotation: object) -> Scalar | None:
+    if get_origin(annotation) is Mapping:
+        return None
+    if isinstance(annotation, Scalar):
+        return annotation
+    inner = (*getattr(annotation, "__metadata__", ()), *get_args(annotation))
+    return next((found for found in map(_scalar_in, inner) if found), None)
 
 
 def _path(value: object, info: ValidationInfo) -> object:
