@@ -1,5 +1,5 @@
 """What is served over HTTP."""
 
-from exporter.web.app import Pages, make_app
+from exporter.web.app import Control, Pages, make_app
 
-__all__ = ["Pages", "make_app"]
+__all__ = ["Control", "Pages", "make_app"]
