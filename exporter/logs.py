@@ -1,18 +1,37 @@
-"""One line on stderr for everything that is said, for people or for machines."""
+"""One line on stderr for everything that is said, for people, for machines or for systemd's journal.
+
+No line holds a secret, and none a MAC address: a traceback, whose text we do not choose, has them masked.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
+import os
 import re
+import sys
+import threading
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 
 # Libraries that report every connection, when what fails matters alone, and that we say ourselves.
 QUIET = ("alembic", "asyncio", "paramiko", "urllib3", "uvicorn")
 
-# A client's name comes from the network: it must not begin a line of its own, or move a terminal's cursor.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# A client's name comes from the network: it must not begin a line of its own, move a terminal's cursor, or turn the
+# direction of what stands after it.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_MAC = re.compile(r"(?<![0-9a-fA-F:])(?:[0-9a-fA-F]{2}[:-]){5}[0-9a-fA-F]{2}(?![0-9a-fA-F:])")
+
+FAULT = "a fault in the exporter itself"
+PRIORITIES = {"DEBUG": 7, "INFO": 6, "WARNING": 4, "ERROR": 3, "CRITICAL": 2}
+"""The syslog priority of each level, as sd-daemon(3) has them."""
+
+_about: ContextVar[str] = ContextVar("about", default="")
 
 
 class LogFormat(StrEnum):
@@ -22,19 +41,40 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
+@contextmanager
+def about(source: str) -> Iterator[None]:
+    """Whatever this thread says meanwhile is about the source; JSON lines have it as a key of its own."""
+    token = _about.set(source)
+    try:
+        yield
+    finally:
+        _about.reset(token)
+
+
 class TextFormatter(logging.Formatter):
-    """`2026-11-21T08:31:58+01:00 INFO home: 42 clients`, in local time. A traceback follows on lines of its own."""
+    """`2026-11-21T08:31:58+01:00 INFO home: 42 clients`, in local time. A traceback follows, each line of it indented.
+
+    In the journal, which knows the time by itself, `<6>home: 42 clients`: the syslog priority, on every line.
+    """
+
+    def __init__(self, *, journal: bool = False) -> None:
+        super().__init__()
+        self._journal = journal
 
     def format(self, record: logging.LogRecord) -> str:
         """The record's line."""
+        lines = [_escaped(record.getMessage())]
+        if record.exc_info:
+            trace = masked(self.formatException(record.exc_info))
+            lines += [f"    {_escaped(line)}" for line in trace.splitlines()]
+        if self._journal:
+            return "\n".join([f"<{PRIORITIES.get(record.levelname, 6)}>{line}" for line in lines])
         at = datetime.fromtimestamp(record.created, UTC).astimezone().isoformat(timespec="seconds")
-        message = _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), record.getMessage())
-        line = f"{at} {record.levelname} {message}"
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        return "\n".join([f"{at} {record.levelname} {lines[0]}", *lines[1:]])
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time (UTC), level, logger, message, and traceback where there is one."""
+    """One JSON object a line: time (UTC), level, logger, message; source and traceback where there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record's line."""
@@ -44,15 +84,65 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        source = _about.get()
+        if source:
+            line["source"] = source
         if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
+            line["traceback"] = masked(self.formatException(record.exc_info))
         return json.dumps(line)
 
 
-def setup(log_format: LogFormat) -> None:
+def setup(log_format: LogFormat, env: Mapping[str, str] = os.environ) -> None:
     """Send the log of the whole process to stderr, and only there."""
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonFormatter() if log_format is LogFormat.JSON else TextFormatter())
+    text = log_format is LogFormat.TEXT
+    handler.setFormatter(TextFormatter(journal=_is_journal(env)) if text else JsonFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.ERROR if name == "paramiko" else logging.WARNING)
+
+
+def masked(text: str) -> str:
+    """The text without the MAC addresses in it."""
+    return _MAC.sub("xx:xx:xx:xx:xx:xx", text)
+
+
+class Faults:
+    """Says faults in the exporter itself: each one with its traceback the first time, and in a line after that."""
+
+    MOST = 256
+    """Faults that are told apart, so that one that is new every time does not fill the memory."""
+
+    def __init__(self, log: logging.Logger) -> None:
+        self._log = log
+        self._told: set[tuple[str, str]] = set()
+        self._lock = threading.Lock()
+
+    def say(self, who: str, error: BaseException) -> str:
+        """Log the fault, met at work for `who` (a source's name, or ""). The words for it, which quote nothing."""
+        words = f"{FAULT} ({type(error).__name__} at {_place(error)}); please report it"
+        with self._lock:
+            new = (who, words) not in self._told and len(self._told) < self.MOST
+            if new:
+                self._told.add((who, words))
+        told = "" if new else "; its traceback is further up in this log"
+        self._log.error("%s%s%s", f"{who}: " if who else "", words, told, exc_info=error if new else None)
+        return words
+
+
+def _place(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "an unknown place"
+
+
+def _escaped(text: str) -> str:
+    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def _is_journal(env: Mapping[str, str]) -> bool:
+    """Whether stderr is the journal: systemd names the device and inode of the stream that it connected."""
+    try:
+        stream = os.fstat(sys.stderr.fileno())
+    except (OSError, ValueError):
+        return False
+    return env.get("JOURNAL_STREAM") == f"{stream.st_dev}:{stream.st_ino}"
