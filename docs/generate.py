@@ -1,4 +1,4 @@
-"""Writes docs/metrics.md from exporter/metrics.py. `make docs` runs it, and a test compares."""
+"""Writes the pages that are made from the code. `make docs` runs it, and tests compare."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import Final
 
+from docs import configuration_page
 from exporter.metrics import FAMILIES, OWN_FAMILIES, Family
 from exporter.sources import REASONS as FAILURES
 
@@ -111,3 +112,4 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(metrics_page(), encoding="utf-8")
+    configuration_page.PAGE.write_text(configuration_page.configuration_page(), encoding="utf-8")
