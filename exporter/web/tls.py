@@ -92,9 +92,9 @@ def make_tls(section: Mapping[str, Tree], read: Read, refuse: Refuse) -> Tls | N
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_alpn_protocols(["http/1.1"])
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
-    pair = [_pem(name, texts, read, said, required=True) for name in ("cert", "key")]
-    if all(pair):
-        _load(context, pair[0], pair[1], said)
+    certificate, private = (_pem(name, texts, read, said, required=True) for name in ("cert", "key"))
+    if certificate is not None and private is not None:
+        _load(context, certificate, private, said)
     _versions(context, texts, said)
     _suites(context, _list(section, "cipher_suites", said), said)
     _curves(context, _list(section, "curve_preferences", said), said)
@@ -145,8 +145,8 @@ def _list(section: Mapping[str, Tree], key: str, said: Refuse) -> list[str]:
     return texts
 
 
-def _pem(name: str, texts: Mapping[str, str], read: Read, said: Refuse, *, required: bool) -> bytes:
-    """What stands in `name`, or in the file that `name`_file names; empty where it is missing or was refused."""
+def _pem(name: str, texts: Mapping[str, str], read: Read, said: Refuse, *, required: bool) -> bytes | None:
+    """What stands in `name`, or in the file that `name`_file names; None where it is missing or was refused."""
     path = texts.get(f"{name}_file")
     if path and name in texts:
         said(name, f"stands beside {name}_file; keep one of them")
@@ -159,7 +159,7 @@ def _pem(name: str, texts: Mapping[str, str], read: Read, said: Refuse, *, requi
         return texts[name].encode()
     elif required and not any(key in texts for key in (f"{name}_file", name)):
         said("", f"{name}_file is missing; write the path of a PEM file, relative to this one")
-    return b""
+    return None
 
 
 def _load(context: ssl.SSLContext, certificate: bytes, key: bytes, said: Refuse) -> None:
@@ -268,10 +268,11 @@ def _clients(
         said(key, "is of no use without client_auth_type: RequireAndVerifyClientCert")
     if sans and name not in ("RequireAndVerifyClientCert", "RequireAnyClientCert"):
         said("client_allowed_sans", "is of no use without client_auth_type: RequireAndVerifyClientCert")
-    if authority:
+    if authority is not None:
         try:
-            context.load_verify_locations(cadata=authority.decode("ascii"))
-        except (ssl.SSLError, UnicodeDecodeError):
+            for certificate in x509.load_pem_x509_certificates(authority):
+                context.load_verify_locations(cadata=certificate.public_bytes(serialization.Encoding.DER))
+        except (ssl.SSLError, ValueError):
             said("client_ca_file" if "client_ca_file" in texts else "client_ca", "holds no certificate of an authority")
     if mode is not None:
         context.verify_mode = mode

@@ -12,7 +12,6 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import logging
-import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Mapping
@@ -172,10 +171,10 @@ def load(path: Path) -> Loaded:
 
 def _content(path: Path) -> bytes:
     try:
-        # Not to wait for ever on a pipe.
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise Wrong("is no file")
+        # A pipe would keep us waiting.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise Wrong("is no file")
+        with path.open("rb") as file:
             content = file.read(LARGEST + 1)
     except Wrong:
         raise
