@@ -16,7 +16,8 @@ from exporter import metrics
 from exporter.exposition import labels, number
 from exporter.metrics import Family
 from exporter.model import Client, Count, SubjectKey
-from exporter.naming import People, person_of, vendor_of
+from exporter.naming import People
+from exporter.privacy import OPEN, Privacy
 
 
 class _Text(Struct, frozen=True, gc=False):
@@ -42,13 +43,18 @@ class ClientLines:
     def __init__(self) -> None:
         self._texts: dict[SubjectKey, _Text] = {}
         self._people: People = {}
+        self._privacy = OPEN
 
     def render(
-        self, source: str, rows: Iterable[tuple[SubjectKey, Count | None, Client]], people: People
+        self,
+        source: str,
+        rows: Iterable[tuple[SubjectKey, Count | None, Client]],
+        people: People,
+        privacy: Privacy = OPEN,
     ) -> dict[str, bytes]:
         """One block for each family that has samples. rows: every client on the page, with the count it shows."""
-        known = self._texts if people is self._people else {}
-        self._texts, self._people = {}, people
+        known = self._texts if people is self._people and privacy is self._privacy else {}
+        self._texts, self._people, self._privacy = {}, people, privacy
         texts: list[_Text] = []
         clients: list[Client] = []
         counts: list[Count] = []
@@ -56,7 +62,7 @@ class ClientLines:
         for key, count, client in rows:
             text = known.get(key)
             if text is None or text.facts != _facts(client):
-                text = _text((source, key.site, key.key), client, people)
+                text = _text(source, client, people, privacy)
             self._texts[key] = text
             texts.append(text)
             clients.append(client)
@@ -85,11 +91,12 @@ class ClientLines:
         return {name: lines.encode() for name, lines in blocks.items() if lines}
 
 
-def _text(who: tuple[str, str, str], client: Client, people: People) -> _Text:
-    person = person_of(client, people)
-    info = (*who, client.mac, person.name, person.owner, vendor_of(client), person.category)
+def _text(source: str, client: Client, people: People, privacy: Privacy) -> _Text:
+    shown = privacy.client(client, people)
+    who = (source, client.site, shown.client)
+    info = (*who, shown.mac, shown.name, shown.owner, shown.vendor, shown.category)
     guest = "true" if client.guest else "false"
-    connection = (*who, client.connection, client.network, client.ssid, client.ap, client.ip, guest)
+    connection = (*who, client.connection, client.network, client.ssid, shown.ap, shown.ip, guest)
     return _Text(
         _facts(client),
         labels(metrics.CLIENT_CONNECTED, who),

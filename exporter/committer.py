@@ -22,6 +22,7 @@ from exporter.exposition import Blocks, Exposition
 from exporter.ledger import GAP_INTERVALS
 from exporter.model import Changes, Client, Gear, Memory, Moment, Poll, SubjectKey, Write
 from exporter.naming import People
+from exporter.privacy import OPEN, Privacy
 from exporter.runtime import Runtime, SourceFacts
 from exporter.series import Plan, Scrapes, Stage
 from exporter.store import StateError
@@ -85,11 +86,13 @@ class Committer:
         client_ttl: float,
         people: People,
         clock: Clock,
+        privacy: Privacy = OPEN,
     ) -> None:
         self._state = state
         self._exposition = exposition
         self._scrapes = scrapes
         self._people = people
+        self._privacy = privacy
         self._clock = clock
         self._scraped_at = state.scraped_at
         self._inbox: queue.SimpleQueue[tuple[str, Outcome] | None] = queue.SimpleQueue()
@@ -289,12 +292,12 @@ class Committer:
     def _blocks(self, runtime: Runtime) -> Blocks:
         """The source's text. A fault in it is an outage of this source, and of no other."""
         try:
-            return runtime.render(self._people)
+            return runtime.render(self._people, self._privacy)
         except Exception as error:
             log.exception("%s: %s", runtime.facts.name, FAULT)
             _failed(runtime, _fault(error, self._clock.wall()))
             runtime.leave()
-            return runtime.render(self._people)
+            return runtime.render(self._people, self._privacy)
 
 
 class _Step(Struct, frozen=True):

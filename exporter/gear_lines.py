@@ -10,6 +10,7 @@ from exporter import metrics
 from exporter.exposition import Blocks, samples
 from exporter.metrics import Family
 from exporter.model import Count, Gear, SubjectKey
+from exporter.privacy import OPEN, Privacy
 
 Row = tuple[SubjectKey, Count | None, Gear | None]
 """A piece of gear on the page: the count it shows, and what is known of it."""
@@ -58,16 +59,16 @@ KINDS: Mapping[str, _Kind] = {
 """The kinds of gear, by the kind of their subjects."""
 
 
-def render_gear(source: str, kind: str, rows: Iterable[Row]) -> Blocks:
+def render_gear(source: str, kind: str, rows: Iterable[Row], privacy: Privacy = OPEN) -> Blocks:
     """One block for each family of the kind that has samples."""
     shape = KINDS[kind]
     rows = list(rows)
-    named = [((source, key.site, *_parts(key)), count, gear) for key, count, gear in rows]
+    named = [((source, key.site, *_parts(key, privacy)), count, gear) for key, count, gear in rows]
     series: dict[Family, list[tuple[tuple[str, ...], float]]] = {
         shape.download: [(who, count.download) for who, count, _ in named if count is not None],
         shape.upload: [(who, count.upload) for who, count, _ in named if count is not None],
     }
-    known = [(who, gear) for who, _, gear in named if gear is not None]
+    known = [(who, privacy.gear(gear)) for who, _, gear in named if gear is not None]
     if shape.info is not None:
         series[shape.info] = [((*who, *shape.facts(gear)), 1) for who, gear in known]
     for family, fact in shape.gauges:
@@ -76,9 +77,10 @@ def render_gear(source: str, kind: str, rows: Iterable[Row]) -> Blocks:
     return {family.name: samples(family, lines) for family, lines in series.items() if lines}
 
 
-def _parts(key: SubjectKey) -> list[str]:
+def _parts(key: SubjectKey, privacy: Privacy) -> list[str]:
     """The label values that the key of a subject holds: only a port's holds two, the device and the port."""
-    return key.key.split("|", 1) if key.kind == "port" else [key.key]
+    shown = privacy.key(key)
+    return shown.split("|", 1) if key.kind == "port" else [shown]
 
 
 def _number(value: float) -> float:

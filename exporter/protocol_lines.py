@@ -7,15 +7,20 @@ from collections.abc import Iterable
 from exporter import metrics
 from exporter.exposition import Blocks, samples
 from exporter.model import Count, SubjectKey
+from exporter.privacy import OPEN, Privacy
 
 Row = tuple[SubjectKey, Count | None]
 """A subject on the page, and the count it shows."""
 
 
-def render_protocols(source: str, protocols: Iterable[Row], client_protocols: Iterable[Row]) -> Blocks:
+def render_protocols(
+    source: str, protocols: Iterable[Row], client_protocols: Iterable[Row], privacy: Privacy = OPEN
+) -> Blocks:
     """One block for each family that has samples."""
-    rows = [((source, *_halves(key)), count) for key, count in protocols if count is not None]
-    client_rows = [((source, *_halves(key)), count) for key, count in client_protocols if count is not None]
+    rows = [((source, *_halves(key.key)), count) for key, count in protocols if count is not None]
+    client_rows = [
+        ((source, *_halves(privacy.key(key))), count) for key, count in client_protocols if count is not None
+    ]
     blocks = {
         metrics.PROTOCOL_DOWNLOAD: [(who, count.download) for who, count in rows],
         metrics.PROTOCOL_UPLOAD: [(who, count.upload) for who, count in rows],
@@ -25,7 +30,7 @@ def render_protocols(source: str, protocols: Iterable[Row], client_protocols: It
     return {family.name: samples(family, series) for family, series in blocks.items() if series}
 
 
-def _halves(key: SubjectKey) -> tuple[str, str]:
+def _halves(key: str) -> tuple[str, str]:
     """The family or client, and the protocol, whose name may hold anything."""
-    first, _, protocol = key.key.partition("|")
+    first, _, protocol = key.partition("|")
     return first, protocol

@@ -16,6 +16,7 @@ from exporter.ledger import REASONS
 from exporter.metrics import Family
 from exporter.model import ZERO, Client, Contract, Count, Gear, Memory, SubjectKey
 from exporter.naming import People
+from exporter.privacy import OPEN, Privacy
 from exporter.protocol_lines import render_protocols
 from exporter.series import Stage, shown_count
 
@@ -77,14 +78,14 @@ class Runtime:
     rows_limit: int | None = None
     notices: tuple[str, ...] = ()
 
-    def render(self, people: People) -> Blocks:
+    def render(self, people: People, privacy: Privacy = OPEN) -> Blocks:
         """The source's part of the page: one block of lines for each family that has samples."""
         blocks = self._about_source()
-        blocks.update(self._about_clients(people))
+        blocks.update(self._about_clients(people, privacy))
         for kind in KINDS:
             rows = ((key, count, self.gear.get(key)) for key, count in self.shown(kind))
-            blocks.update(render_gear(self.facts.name, kind, rows))
-        blocks.update(render_protocols(self.facts.name, self.shown("protocol"), self._client_protocols()))
+            blocks.update(render_gear(self.facts.name, kind, rows, privacy))
+        blocks.update(render_protocols(self.facts.name, self.shown("protocol"), self._client_protocols(), privacy))
         return blocks
 
     def leave(self) -> None:
@@ -140,9 +141,9 @@ class Runtime:
         ]
         return {family.name: samples(family, series) for family, series in rows if series}
 
-    def _about_clients(self, people: People) -> dict[str, bytes]:
+    def _about_clients(self, people: People, privacy: Privacy) -> dict[str, bytes]:
         rows = ((key, count, self.clients.get(key) or Client(key.site, key.key)) for key, count in self.shown("client"))
-        return self.lines.render(self.facts.name, rows, people)
+        return self.lines.render(self.facts.name, rows, people, privacy)
 
 
 def _contracts(
