@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from exporter.model import Collection
-from exporter.sources.nlbwmon.exchange import Exchange, ExitError, read, script
+from exporter.sources.nlbwmon.commands import script
+from exporter.sources.nlbwmon.exchange import Exchange, ExitError, read
 from exporter.sources.nlbwmon.lives import VoidError
 from exporter.sources.nlbwmon.payload import PayloadError
 from exporter.sources.nlbwmon.readings import Readings
@@ -15,7 +16,7 @@ from tests.nlbwmon.fakes import programs
 from tests.nlbwmon.recorded import COLUMNS, CSV, JSON
 from tests.nlbwmon.router import ONE, Router, row
 
-TOKEN = "0123456789abcdef"
+TOKEN = "0123456789abcdef" * 2
 VPN = "10.8.0.3"
 
 

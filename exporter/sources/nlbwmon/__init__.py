@@ -10,14 +10,15 @@ from collections.abc import Callable
 from exporter.model import Poll
 from exporter.sources.base import SourceError
 from exporter.sources.nlbwmon import trouble
-from exporter.sources.nlbwmon.exchange import Exchange, ExitError, Format, read, script
+from exporter.sources.nlbwmon.commands import Format, forced_command, script
+from exporter.sources.nlbwmon.exchange import Exchange, ExitError, read
 from exporter.sources.nlbwmon.lives import VoidError
 from exporter.sources.nlbwmon.payload import PayloadError
 from exporter.sources.nlbwmon.readings import Readings
 from exporter.sources.nlbwmon.router import OUTPUT_LIMIT, Router
 from exporter.sources.nlbwmon.settings import NlbwmonSettings
 
-__all__ = ["NlbwmonSettings", "NlbwmonSource"]
+__all__ = ["NlbwmonSettings", "NlbwmonSource", "forced_command"]
 
 ATTEMPTS = 3
 """How often a poll is begun anew because the daemon restarted or rolled over in its middle."""

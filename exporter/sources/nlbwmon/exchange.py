@@ -1,4 +1,4 @@
-"""One exchange with a router: the commands that are sent in one go, and what is made of all they wrote. Pure.
+"""One exchange with a router: what is made of all that its commands wrote. Pure.
 
 The order is the proof. Facts are asked before the rows and again after them: where a restart or a rollover fell in
 between, the two differ and the exchange is void.
@@ -8,45 +8,21 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from typing import Final, Literal
+from collections.abc import Mapping
+from typing import Final
 
 from msgspec import Struct
 
 from exporter.sources.nlbwmon import payload
+from exporter.sources.nlbwmon.commands import Format
 from exporter.sources.nlbwmon.payload import PayloadError, Row, Section
-from exporter.sources.nlbwmon.periods import Period, dashed, interval_of, periods
-
-Format = Literal["json", "csv"]
+from exporter.sources.nlbwmon.periods import Period, interval_of, periods
 
 REFRESH: Final = 30.0  # seconds; OpenWrt's default (nlbwmon reference, §1.3)
 TICKS: Final = 100.0  # of /proc/<pid>/stat in a second, on every Linux
 LOOK_BACK: Final = 24  # periods that are told apart; a daemon behind by more is read as behind by that much
 
-_SETTINGS: Final = ("database_interval", "refresh_interval", "database_directory", "database_limit")
-_START: Final = re.compile(rb"^[0-9]+ \(.*\) \S(?: -?[0-9]+){18} ([0-9]+) ", re.MULTILINE)
-_UPTIME: Final = re.compile(rb"^([0-9]{1,12}\.[0-9]+) [0-9.]+$", re.MULTILINE)
 _ATTEMPTS: Final = "before", "after"
-
-# POSIX shell, as BusyBox's ash is. Names of files are never put into it, and labels are digits.
-_PRELUDE: Final = """\
-exec </dev/null 2>/dev/null
-PATH=$PATH:/usr/sbin:/usr/bin:/sbin:/bin
-q() {{ n=$1; shift; printf '\\n%s< %s\\n' {token} "$n"; "$@"; printf '\\n%s> %s\\n' {token} "$?"; }}
-settings() {{ for k in {keys}; do echo "$k=$(uci -q get "nlbwmon.@nlbwmon[0].$k")"; done; }}
-d=$(uci -q get "nlbwmon.@nlbwmon[0].database_directory")
-facts() {{
-q "date-$1" date '+%s %z'
-q "boot-$1" cat /proc/sys/kernel/random/boot_id
-q "pid-$1" pidof nlbwmon
-q "stat-$1" started
-q "files-$1" written
-}}
-started() {{ for p in $(pidof nlbwmon); do cat "/proc/$p/stat"; done; cat /proc/uptime; }}
-written() {{ for f in "${{d:-/var/lib/nlbwmon}}"/*.db*; do [ -e "$f" ] && echo "$(date -r "$f" +%s) $f"; done; }}
-names() {{ cat /tmp/dhcp.leases; }}
-hosts() {{ cat /etc/hosts /tmp/hosts/*; }}
-"""
 
 
 class Facts(Struct, frozen=True):
@@ -91,14 +67,6 @@ class ExitError(Exception):
     def __init__(self, status: int) -> None:
         super().__init__(f"nlbw ended with status {status}")
         self.status = status
-
-
-def script(token: str, labels: Iterable[str] = (), form: Format = "json") -> str:
-    """What is sent to the router's shell. labels: of the periods whose files are to be read beside the running one."""
-    lines = [_PRELUDE.format(token=token, keys=" ".join(_SETTINGS)), "q settings settings", "facts before"]
-    lines += [f"q period-{label} nlbw -c {form} -t {dashed(label)}" for label in labels]
-    lines += [f"q rows nlbw -c {form}", "facts after", "q names names", "q hosts hosts"]
-    return "\n".join(lines) + "\n"
 
 
 def read(output: bytes, token: str, form: Format = "json") -> Exchange:
