@@ -1,4 +1,4 @@
-"""docs/configuration.md and config.example.yaml say what the schema says: every key, default and example."""
+"""docs/configuration.md says what the schema says: every key, default and example."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from exporter.config.checks import SECRETS
 from exporter.config.schema import Archive, Contract, KnownClient, Limits, Privacy, Retention, Web
 from exporter.config.sources import Polled, Section
 
-ROOT = Path(__file__).parents[2]
-EXAMPLE = (ROOT / "config.example.yaml").read_text(encoding="utf-8")
 ENV = dict.fromkeys(
     ["UNIFI_API_KEY", "UNIFI_PASSWORD", "ROUTER_PASSWORD", "KEY_PASSPHRASE", "ARCHIVE_PASSWORD"], "hush"
 )
