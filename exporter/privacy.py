@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
@@ -127,6 +128,12 @@ class Privacy:
 
 OPEN: Final = Privacy()
 """Everything is shown as it is."""
+
+
+def privacy_of(names: bool, hash_mac: bool, key: Callable[[], bytes]) -> Privacy:
+    """What is to be shown, as configured. key: the key of the pseudonyms, asked for only where there are any."""
+    return OPEN if names and not hash_mac else Privacy(names=names, hash_mac=hash_mac, key=key())
+
 
 _ADDRESSED: Final = frozenset({"client", "client_protocol", "device", "port"})
 """Kinds of subjects whose keys begin with an address."""

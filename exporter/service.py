@@ -27,6 +27,7 @@ from exporter.configured import facts_of, people_of, settings_of
 from exporter.exposition import Exposition, Page
 from exporter.naming import People
 from exporter.poller import Poller
+from exporter.privacy import privacy_of
 from exporter.runtime import SourceFacts
 from exporter.series import Scrapes
 from exporter.sources import SOURCES, Source
@@ -47,7 +48,10 @@ UNSENT = 16 * 1024
 
 
 class Settings(Struct, frozen=True):
-    """What a running exporter needs beside its sources. Durations are seconds. banner: words for the status page."""
+    """What a running exporter needs beside its sources. Durations are seconds. banner: words for the status page.
+
+    names, hash_mac: see exporter.privacy.
+    """
 
     host: str
     port: int
@@ -56,6 +60,8 @@ class Settings(Struct, frozen=True):
     new_series_hold: float
     people: People
     banner: str = ""
+    names: bool = True
+    hash_mac: bool = False
 
 
 class Own(Collector):
@@ -92,6 +98,7 @@ class Exporter:
         self.settings = settings
         self.state = State.open(settings.state)
         self._clock = clock
+        self.privacy = privacy_of(settings.names, settings.hash_mac, self.state.pseudonym_key)
         self.scrapes = Scrapes(settings.new_series_hold, _steady_of(self.state.scraped_at, clock))
         self.exposition = Exposition(Own(lambda: self.committer.commit_failures).render)
         self.committer = Committer(
@@ -102,6 +109,7 @@ class Exporter:
             client_ttl=settings.client_ttl,
             people=settings.people,
             clock=clock,
+            privacy=self.privacy,
         )
         self.pollers = [
             Poller(facts.name, source, self.committer.submit, interval=facts.interval, clock=clock)
@@ -152,6 +160,7 @@ class Exporter:
             version=exporter.__version__,
             banner=self.settings.banner,
             trouble=self.healthy() or self.committer.commit_error,
+            privacy=self.privacy,
         )
 
 
@@ -223,6 +232,8 @@ def run(config: Config) -> int:
         client_ttl=config.client_ttl,
         new_series_hold=config.new_series_hold,
         people=people_of(config),
+        names=config.privacy.names,
+        hash_mac=config.privacy.hash_mac,
     )
     return serve(
         settings,

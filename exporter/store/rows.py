@@ -15,6 +15,9 @@ from typing import Any
 
 from exporter.model import Collection, Completed, Count, Counter, CounterKey, Memory, Source, SubjectKey, Write
 
+PSEUDONYM_KEY = "pseudonym_key"
+"""The entry of meta with the key of the pseudonyms, 32 bytes in hex."""
+
 _SET_META = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 _SET_SOURCE = """
     INSERT INTO source (name, identity, number, tick, at, gaps) VALUES (?, ?, ?, ?, ?, ?)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 import threading
 import uuid
@@ -66,6 +67,14 @@ class State:
     def exporter_id(self) -> str:
         """The name of this ledger among others: a UUID, made with the file."""
         return self._exporter_id
+
+    def pseudonym_key(self) -> bytes:
+        """The key of the pseudonyms (exporter.privacy): made when first asked for, then always the same.
+
+        Raises StateError.
+        """
+        with self._guard, explained(self._path, "cannot read the key of the pseudonyms"):
+            return _pseudonym_key(self._ready())
 
     def load(self, name: str) -> Memory:
         """All that is remembered of the source `name`; empty where it is unknown. Raises StateError."""
@@ -165,4 +174,14 @@ def _exporter_id(connection: sqlite3.Connection) -> str:
     made = str(uuid.uuid4())
     with database.transaction(connection):
         rows.set_meta(connection, "exporter_id", made)
+    return made
+
+
+def _pseudonym_key(connection: sqlite3.Connection) -> bytes:
+    known = rows.get_meta(connection, rows.PSEUDONYM_KEY)
+    if known is not None:
+        return bytes.fromhex(known)
+    made = secrets.token_bytes(32)
+    with database.transaction(connection):
+        rows.set_meta(connection, rows.PSEUDONYM_KEY, made.hex())
     return made

@@ -8,7 +8,8 @@ from html import escape
 
 from exporter.committer import human_bytes
 from exporter.model import Client
-from exporter.naming import People, person_of
+from exporter.naming import People
+from exporter.privacy import OPEN, Privacy
 from exporter.runtime import Runtime
 
 TOP = 10
@@ -32,22 +33,28 @@ footer { margin-top: 2rem; opacity: .7 }
 """
 
 
-def status_page(runtimes: Iterable[Runtime], people: People, *, version: str, banner: str, trouble: str) -> str:
+def status_page(
+    runtimes: Iterable[Runtime], people: People, *, version: str, banner: str, trouble: str, privacy: Privacy = OPEN
+) -> str:
     """The whole page. banner: words for the top of it, or "". trouble: what keeps the exporter from counting, or ""."""
     parts = [_HEAD, "<h1>Bandwidth Exporter</h1>"]
     if banner:
         parts.append(f'<p class="banner">{escape(banner)}</p>')
     if trouble:
-        parts.append(f'<p class="bad">{escape(trouble)}</p>')
+        parts.append(f'<p class="bad">{escape(privacy.text(trouble))}</p>')
     for runtime in runtimes:
-        parts += [_source(runtime), _clients(runtime, people)]
+        parts += [_source(runtime, privacy), _clients(runtime, people, privacy)]
     parts.append(f'<footer><a href="/metrics">Metrics</a> · version {escape(version)}</footer></html>')
     return "\n".join(parts).encode("utf-8", "replace").decode()  # a name or an answer may hold half a character
 
 
-def _source(runtime: Runtime) -> str:
+def _source(runtime: Runtime, privacy: Privacy) -> str:
     health = runtime.health
-    state = "up" if health.up else f'<span class="bad">down: {escape(health.last_error) or "no poll yet"}</span>'
+    state = (
+        "up"
+        if health.up
+        else f'<span class="bad">down: {escape(privacy.text(health.last_error)) or "no poll yet"}</span>'
+    )
     last = _when(health.last_success) if health.last_success else "never"
     return (
         f"<h2>{escape(runtime.facts.name)}</h2><p>{escape(runtime.facts.kind)}, {state}. "
@@ -55,7 +62,7 @@ def _source(runtime: Runtime) -> str:
     )
 
 
-def _clients(runtime: Runtime, people: People) -> str:
+def _clients(runtime: Runtime, people: People, privacy: Privacy) -> str:
     totals = runtime.memory.totals
     ranked = sorted(
         (
@@ -67,7 +74,10 @@ def _clients(runtime: Runtime, people: People) -> str:
     )
     if not ranked:
         return "<p>No clients yet.</p>"
-    rows = "".join(_row(client, people, totals[key].download, totals[key].upload) for _, key, client in ranked[:TOP])
+    rows = "".join(
+        _row(client, privacy.client(client, people).name, totals[key].download, totals[key].upload)
+        for _, key, client in ranked[:TOP]
+    )
     return (
         f"<p>{len(ranked)} clients; most bytes since first seen:</p>"
         '<table><tr><th>Client<th class="n">Download<th class="n">Upload<th>Connection</tr>'
@@ -75,8 +85,8 @@ def _clients(runtime: Runtime, people: People) -> str:
     )
 
 
-def _row(client: Client, people: People, download: int, upload: int) -> str:
-    name = escape(person_of(client, people).name[:80])
+def _row(client: Client, called: str, download: int, upload: int) -> str:
+    name = escape(called[:80])
     place = escape(client.connection if client.connected else f"{client.connection}, away")
     return f'<tr><td>{name}<td class="n">{human_bytes(download)}<td class="n">{human_bytes(upload)}<td>{place}</tr>'
 
