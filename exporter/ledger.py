@@ -108,6 +108,7 @@ def advance(memory: Memory, poll: Poll, moment: Moment, *, interval: float, max_
         },
         increases=increases,
         events=events,
+        gap=gap,
     )
 
 

@@ -316,7 +316,7 @@ class Changes(Struct, frozen=True):
 
     counters, totals, collections: the new values of those that changed. gone: counters to forget.
     increases: bytes that moved since the last reading, by subject; every subject of the poll's readings is in it.
-    events: how many counters met a rule, by (kind, reason).
+    events: how many counters met a rule, by (kind, reason). gap: the silence before this poll hid several intervals.
     """
 
     source: Source
@@ -326,6 +326,7 @@ class Changes(Struct, frozen=True):
     collections: Mapping[Collection, Completed]
     increases: Mapping[SubjectKey, Count]
     events: Mapping[tuple[str, str], int]
+    gap: bool = False
 
 
 @dataclass(slots=True)

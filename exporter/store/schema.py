@@ -96,5 +96,40 @@ subject = Table(
     Column("shown_upload", BigInteger),
     Column("shown_download_packets", BigInteger),
     Column("shown_upload_packets", BigInteger),
+    # What the total was before there was an archive.
+    Column("opening_download", BigInteger, nullable=False, server_default="0"),
+    Column("opening_upload", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("source", "kind", "site", "key", name="subject_name"),
+)
+
+
+def _history(name: str, *when: Column[int]) -> Table:
+    """Bytes by time, subject and class (`all` or a protocol).
+
+    Time comes first in the key: what a poll changes lies side by side, and what is pruned does.
+    """
+    return Table(
+        name,
+        metadata,
+        *when,
+        Column("subject", BigInteger, primary_key=True, autoincrement=False),
+        Column("class", Text, primary_key=True),
+        Column("download", BigInteger, nullable=False),
+        Column("upload", BigInteger, nullable=False),
+        Column("flags", Integer, nullable=False, server_default="0"),
+        sqlite_with_rowid=False,
+    )
+
+
+def _bucket() -> Column[int]:
+    return Column("bucket", BigInteger, primary_key=True, autoincrement=False)
+
+
+usage = _history("usage", _bucket())
+hourly = _history("hourly", _bucket())
+daily = _history("daily", Column("day", BigInteger, primary_key=True, autoincrement=False))
+gap = _history(
+    "gap",
+    Column("began", BigInteger, primary_key=True, autoincrement=False),
+    Column("ended", BigInteger, nullable=False),
 )
