@@ -13,10 +13,13 @@ from exporter import logs
 from exporter.logs import LogFormat
 
 if TYPE_CHECKING:
-    from exporter.config import Config
+    from exporter.config import Config, SourceEntry
 
 # The exit status for what the user has to mend, as shells have it.
 MISUSED = 2
+
+# And that for Ctrl-C.
+INTERRUPTED = 130
 
 app = typer.Typer(
     help="Every byte your network meters, counted once, as Prometheus counters.",
@@ -62,19 +65,40 @@ def run(
 @app.command()
 def check(
     config: Annotated[Path, typer.Option(help="The configuration file.")] = Path("config.yaml"),
+    source: Annotated[str, typer.Option(help="Try this source only.", show_default=False)] = "",
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Each line a JSON object with level, source, subject, message and remedy."),
+    ] = False,
 ) -> None:
     """Try a configuration out: what works, what does not, and what to do about it.
 
-    The exit status is 0 if all works (warnings are no failure), 1 if a source does not, 2 if the file is wrong.
+    The exit status is 0 if all works (warnings are no failure), 1 if a part does not, 2 if the file is wrong.
     """
     loaded = _load(config)
+    if source:
+        _entry(loaded, source, config)
     from exporter.check import exit_status, findings
 
     found = []
-    for finding in findings(loaded):
-        typer.echo(str(finding))
-        found.append(finding)
+    try:
+        for finding in findings(loaded, source):
+            typer.echo(finding.json() if as_json else str(finding))
+            found.append(finding)
+    except KeyboardInterrupt:
+        typer.echo("stopped before all was tried", err=True)
+        raise typer.Exit(INTERRUPTED) from None
     raise typer.Exit(exit_status(found))
+
+
+def _entry(loaded: Config, name: str, config: Path) -> SourceEntry:
+    """The source of that name, or the end."""
+    from exporter.config.errors import quoted
+
+    entries = {entry.name: entry for entry in loaded.sources}
+    if name not in entries:
+        _refuse(f"There is no source {quoted(name)} in {config}. There is: {', '.join(entries)}")
+    return entries[name]
 
 
 def _load(config: Path) -> Config:

@@ -7,8 +7,6 @@ what it needs to reach its meters takes longer to import than the rest of the ex
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 from exporter.sources.base import REASONS, Reason, Source, SourceError
@@ -31,22 +29,26 @@ def _nlbwmon(settings: NlbwmonSettings) -> Source:
     return NlbwmonSource(settings)
 
 
-def _check_unifi(name: str, settings: UnifiSettings) -> Iterator[Finding]:
+def _check_unifi(name: str, settings: UnifiSettings, _interval: float) -> Iterator[Finding]:
     from exporter.sources.unifi.check import check
 
     return check(name, settings)
 
 
-def _check_nlbwmon(name: str, settings: NlbwmonSettings) -> Iterator[Finding]:
-    module = "exporter.sources.nlbwmon.check"
-    if find_spec(module):
-        yield from import_module(module).check(name, settings)
+def _check_nlbwmon(name: str, settings: NlbwmonSettings, interval: float) -> Iterator[Finding]:
+    from exporter.sources.nlbwmon.check import check
+
+    return check(name, settings, interval)
 
 
 # Each factory takes the settings type of its own kind, which is what the Any stands for.
 SOURCES: Final[dict[str, Callable[[Any], Source]]] = {"unifi": _unifi, "nlbwmon": _nlbwmon}
 
-# Each tries one source out, by its name and the same settings, and says step by step how it went.
-CHECKS: Final[dict[str, Callable[[str, Any], Iterator[Finding]]]] = {"unifi": _check_unifi, "nlbwmon": _check_nlbwmon}
+# Each tries one source out, by its name, the same settings and its interval in seconds, and says step by step how it
+# went.
+CHECKS: Final[dict[str, Callable[[str, Any, float], Iterator[Finding]]]] = {
+    "unifi": _check_unifi,
+    "nlbwmon": _check_nlbwmon,
+}
 
 __all__ = ["CHECKS", "REASONS", "SOURCES", "Reason", "Source", "SourceError"]

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
+from urllib.parse import quote
 
 from exporter.store import history
-from exporter.store.errors import StateError, from_code, from_system
+from exporter.store.errors import StateError, explained, from_code, from_system
 
 # Seconds to wait for a person's sqlite3 shell to end what it is writing.
 _PATIENCE = 5.0
@@ -32,6 +33,23 @@ def open_checked(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def examine(path: Path) -> bool:
+    """Whether the file holds a state already; StateError where `open_checked` would refuse it. Nothing is changed.
+
+    For a file that nobody writes to.
+    """
+    with explained(path, "cannot open it"), closing(_connect_unchanging(path)) as connection:
+        revision = _revision(path, connection)
+        known = history.revisions(history.migrations())
+        if revision is not None and revision not in known:
+            raise _newer(path, revision, known[-1])
+        log = path.with_name(path.name + "-wal")
+        # After a crash, pages of the file may be in its log alone, which only opening it to write puts back.
+        if not log.exists() or not log.stat().st_size:
+            _check(path, connection)
+    return revision is not None
 
 
 @contextmanager
@@ -81,6 +99,11 @@ def sync_folder(path: Path) -> None:
 
 def _connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
+
+
+def _connect_unchanging(path: Path) -> sqlite3.Connection:
+    """A connection that makes no log and no lock, whatever the file's journal mode."""
+    return sqlite3.connect(f"file:{quote(str(path))}?immutable=1", uri=True)
 
 
 def _revision(path: Path, connection: sqlite3.Connection) -> str | None:

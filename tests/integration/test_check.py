@@ -112,7 +112,7 @@ def command(console: DemoController, folder: Path, changes: dict[str, Any]) -> R
     source |= {"username": console.username, "password": console.password} | changes
     path = folder / "config.yaml"
     path.write_text(json.dumps({"sources": [{k: v for k, v in source.items() if v is not None}]}))
-    return CliRunner().invoke(app, ["check", "--config", str(path)])
+    return CliRunner().invoke(app, ["check", "--source", "home", "--config", str(path)])
 
 
 def documented() -> dict[str, str]:
@@ -179,9 +179,9 @@ def test_a_missing_configuration(tmp_path: Path) -> None:
 
 
 def test_what_comes_from_outside_stays_on_its_line() -> None:
-    finding = Finding("error", "home: sites", "no site '\x1b[2J\n'", "write another")
+    finding = Finding("error", "sites", "no site '\x1b[2J\n'", "write another", "home")
     assert str(finding) == "error   home: sites: no site '\\x1b[2J\\n'; write another"
-    assert str(Finding("ok", "home: login", "fine")) == "ok      home: login: fine"
+    assert str(Finding("ok", "login", "fine", source="home")) == "ok      home: login: fine"
 
 
 def test_warnings_are_no_failure() -> None:

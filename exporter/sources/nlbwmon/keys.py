@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import paramiko
@@ -20,14 +21,16 @@ WEAK: dict[str, list[str]] = {
 _NOT_RSA = ["ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"]
 
 
-def pinned_kinds(settings: NlbwmonSettings) -> list[str]:
-    """The kinds of keys that known_hosts holds for this router. Raises SourceError where there is none."""
+def pinned_keys(settings: NlbwmonSettings) -> Mapping[str, paramiko.PKey]:
+    """The keys that known_hosts holds for this router, by kind. Raises SourceError where the file cannot be used."""
     path, where = settings.known_hosts, settings.where
     try:
         found = paramiko.HostKeys(path).lookup(settings.place)
+    except FileNotFoundError:
+        return {}
     except OSError as error:
         what = f"{where}: known_hosts {path} cannot be read ({error.strerror})"
-        raise SourceError("host_key", what, remedy="write the router's host key there") from None
+        raise SourceError("host_key", what, remedy="give the exporter a file that it may read") from None
     except (
         InvalidHostKey,
         paramiko.SSHException,
@@ -38,12 +41,17 @@ def pinned_kinds(settings: NlbwmonSettings) -> list[str]:
             f"{where}: known_hosts {path} has a line that cannot be used",
             remedy="give the exporter a file of its own, without @revoked and @cert-authority",
         ) from None
-    kinds = list(found.keys()) if found else []
+    return {kind: found[kind] for kind in found} if found else {}
+
+
+def pinned_kinds(settings: NlbwmonSettings) -> list[str]:
+    """The kinds of keys that known_hosts holds for this router. Raises SourceError where there is none."""
+    kinds = list(pinned_keys(settings))
     if not kinds:
         raise SourceError(
             "host_key",
-            f"{where}: known_hosts {path} has no key of {settings.place}",
-            remedy=f"check what `ssh-keyscan -p {settings.port} {settings.host}` shows, and write it there",
+            f"{settings.where}: known_hosts {settings.known_hosts} has no key of {settings.place}",
+            remedy="`bandwidth-exporter pin` and the source's name shows the router's key, and writes it there",
         )
     return kinds
 

@@ -81,10 +81,10 @@ class _Trial:
         if error.retry_after:
             remedy = f"wait {error.retry_after:.0f} s; {remedy}"
         subject = _SUBJECTS.get(error.reason, self._step)
-        return Finding("error", f"{self._name}: {subject}", about + error.problem, remedy)
+        return Finding("error", subject, about + error.problem, remedy, self._name)
 
     def _said(self, level: Level, message: str, remedy: str = "", subject: str = "") -> Finding:
-        return Finding(level, f"{self._name}: {subject or self._step}", message, remedy)
+        return Finding(level, subject or self._step, message, remedy, self._name)
 
     def _trust(self) -> Finding:
         settings = self._settings

@@ -1,0 +1,60 @@
+"""What kind of place the exporter runs in: a container or not, and on what a folder is kept."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+_MARKS: Final = (".dockerenv", "run/.containerenv")
+"""Files that Docker and Podman put into a container."""
+
+_VARIABLES: Final = ("container", "KUBERNETES_SERVICE_HOST")
+"""Variables that Podman and systemd-nspawn, or Kubernetes, give to what runs in one."""
+
+_CGROUP: Final = re.compile(r"/(?:docker|kubepods|lxc|libpod|containerd)[/.:-]")
+
+
+class Mount(NamedTuple):
+    """Where a file system is mounted, and its type as the kernel names it."""
+
+    point: str
+    kind: str
+
+
+def in_container(env: Mapping[str, str], root: Path = Path("/")) -> bool:
+    """Whether this process runs in a container, as far as that can be told. `root` is where /proc and /run are."""
+    if any((root / mark).exists() for mark in _MARKS) or any(env.get(name) for name in _VARIABLES):
+        return True
+    return _CGROUP.search(_text(root / "proc/1/cgroup")) is not None
+
+
+def mounts(root: Path = Path("/")) -> str:
+    """The mounts that this process sees, as Linux lists them; "" where that is not told."""
+    return _text(root / "proc/self/mountinfo")
+
+
+def mount_of(path: Path, listed: str) -> Mount | None:
+    """The mount that holds a path which is resolved, out of what proc_pid_mountinfo(5) describes. None: not told."""
+    found: Mount | None = None
+    for line in listed.splitlines():
+        before, _, after = line.partition(" - ")
+        fields, kinds = before.split(" "), after.split(" ")
+        if len(fields) > 4 and kinds[0]:
+            mount = Mount(_unescaped(fields[4]), kinds[0])
+            # The last one at a place is the one on top.
+            if path.is_relative_to(mount.point) and (found is None or len(mount.point) >= len(found.point)):
+                found = mount
+    return found
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), text)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="surrogateescape")
+    except OSError:
+        return ""
