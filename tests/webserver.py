@@ -20,7 +20,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from exporter.exposition import Page
-from exporter.service import _listen
 from exporter.web import make_app
 from exporter.web.connection import Limits
 from exporter.web.server import WebServer
@@ -65,22 +64,31 @@ class Published:
 
 
 @contextmanager
-def serving(
+def running(
     published: Published, web: WebConfigFile | None = None, limits: Limits | None = None, *, controlled: bool = True
-) -> Iterator[int]:
-    """The port of a running web server."""
+) -> Iterator[tuple[WebServer, int]]:
+    """A web server in a thread of its own, and its port."""
     port = free_port()
     app = make_app(published, published if controlled else None)
-    server = WebServer(app, _listen("127.0.0.1", port), web, limits)
+    listener = socket.create_server(("127.0.0.1", port), backlog=128)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, 16 * 1024)  # as exporter.service has it
+    server = WebServer(app, listener, web, limits)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
         eventually("the server listens", lambda: server.started, within=10)
-        yield port
+        yield server, port
     finally:
         server.should_exit = True
         thread.join(20)
     assert not thread.is_alive()
+
+
+@contextmanager
+def serving(published: Published, web: WebConfigFile | None = None, *, controlled: bool = True) -> Iterator[int]:
+    """The port of a running web server."""
+    with running(published, web, controlled=controlled) as (_, port):
+        yield port
 
 
 class Answer:
