@@ -84,6 +84,8 @@ def _nlbwmon(entry: NlbwmonSource) -> NlbwmonSettings:
         key_file=str(entry.key_file or ""),
         passphrase=_revealed(entry.passphrase),
         timeout=entry.timeout,
+        protocols=entry.protocols,
+        exclude=entry.exclude,
     )
 
 

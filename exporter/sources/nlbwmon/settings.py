@@ -12,6 +12,8 @@ class NlbwmonSettings:
     key_file: a private key, with `passphrase` where it is encrypted; or a password; the key is tried first where both
     are given. known_hosts: a file in OpenSSH's format that holds the router's host key, as `host` or, for another port
     than 22, `[host]:port`. No key is ever learned from the wire. timeout: seconds for a whole poll.
+    protocols: whether each client's protocols have totals of their own. exclude: MACs in lower case; their rows are of
+    no client.
 
     Raises ValueError, with words for a person, where these cannot work.
     """
@@ -24,6 +26,8 @@ class NlbwmonSettings:
     key_file: str = ""
     passphrase: str = field(default="", repr=False)
     timeout: float = 20.0
+    protocols: bool = False
+    exclude: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if not self.host or not self.username:
