@@ -12,17 +12,27 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+NO_MAC = "00:00:00:00:00:00"
+"""What stands in a key for the MAC that a router does not know."""
+
 
 class CounterKey(NamedTuple):
     """One cumulative pair of raw values on a source, named by the meter that keeps it.
 
     `kind` is the kind of subject it belongs to ("client", "device", …), `site` the UniFi short name or "", and `key`
-    names the counter within them, for a UniFi client `<mac>|wired` or `<mac>|wireless`.
+    names the counter within them: for a UniFi client `<mac>|wired` or `<mac>|wireless`, for a row of nlbwmon
+    `<family>|<protocol>|<port>|<mac>|<ip>`.
     """
 
     kind: str
     site: str
     key: str
+
+    @property
+    def client(self) -> str:
+        """Whose counter it is, for one of a client: the MAC that its key holds, or the IP of who has none."""
+        *_, mac, last = self.key.split("|") if "|" in self.key else (self.key, "")
+        return last if mac == NO_MAC else mac
 
 
 class SubjectKey(NamedTuple):
@@ -240,6 +250,7 @@ class Poll(Struct, frozen=True):
     bad_records: records that were skipped, by reason.
     lasting: the meter goes on showing clients that left (nlbwmon's rows), so only bytes that move tell who is there.
     rows, rows_limit: how full the meter's table is, where it has one.
+    over: clients without a place (exporter.limits).
     notices: what is not well although the poll succeeded, each in words for a person, with what to do about it.
     """
 
@@ -256,6 +267,7 @@ class Poll(Struct, frozen=True):
     rows: int | None = None
     rows_limit: int | None = None
     notices: tuple[str, ...] = ()
+    over: int = 0
 
 
 class Moment(Struct, frozen=True):
