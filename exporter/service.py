@@ -13,7 +13,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import uvicorn
 from msgspec import Struct
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -33,6 +32,7 @@ from exporter.series import Scrapes
 from exporter.sources import SOURCES, Source
 from exporter.store import State, StateError
 from exporter.web import make_app
+from exporter.web.server import WebServer
 from exporter.web.status import status_page
 
 if TYPE_CHECKING:
@@ -178,17 +178,7 @@ def serve(settings: Settings, sources: Iterable[tuple[SourceFacts, Source]]) -> 
         except (OSError, StateError) as error:
             log.critical("%s", error)
             return 1
-        server = uvicorn.Server(
-            uvicorn.Config(
-                make_app(running),
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                lifespan="off",
-                timeout_graceful_shutdown=1,
-                timeout_keep_alive=75,
-            )
-        )
+        server = WebServer(make_app(running), listener)
 
         def end(*_: object) -> None:
             server.should_exit = True
@@ -203,7 +193,7 @@ def serve(settings: Settings, sources: Iterable[tuple[SourceFacts, Source]]) -> 
         gc.set_threshold(100_000, 20, 100)
         running.start()
         log.info("http://%s:%d/ serves the status page, and /metrics", *listener.getsockname()[:2])
-        server.run(sockets=[listener])
+        server.run()
     return 0
 
 
