@@ -299,7 +299,8 @@ def test_a_router(tmp_path: Path) -> None:
     (tmp_path / "phrase").write_text("open\n")
     text = """\
 sources:
-  - {name: attic, kind: nlbwmon, host: "[FE80::1]", key_file: ~/.ssh/id, passphrase_file: phrase, protocols: yes}
+  - {name: attic, kind: nlbwmon, host: "[FE80::1]", key_file: ~/.ssh/id, passphrase_file: phrase, protocols: yes,
+     exclude: [02-AA-BB-CC-DD-09]}
 wans:
   attic//wan: {upload: 8Mbit/s}
 """
@@ -317,10 +318,18 @@ wans:
         interval=30.0,
         timeout=20.0,
         protocols=True,
+        exclude=frozenset({"02:aa:bb:cc:dd:09"}),
     )
     facts = facts_of(config, attic)
     assert (facts.kind, facts.scope, facts.contracts) == ("nlbwmon", "internet", (Line("", "wan", None, 1e6),))
     settings = settings_of(attic)
     assert isinstance(settings, NlbwmonSettings)
-    assert (settings.where, settings.passphrase) == ("ssh://root@fe80::1:22", "open")
+    assert settings == NlbwmonSettings(
+        host="fe80::1",
+        known_hosts=str(tmp_path / "known_hosts"),
+        key_file=str(Path.home() / ".ssh/id"),
+        passphrase="open",
+        protocols=True,
+        exclude=frozenset({"02:aa:bb:cc:dd:09"}),
+    )
     assert isinstance(SOURCES["nlbwmon"](settings), RouterSource)
