@@ -16,7 +16,7 @@ from typing import Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
-from exporter import ledger
+from exporter import ledger, limits
 from exporter.clock import Clock
 from exporter.exposition import Blocks, Exposition
 from exporter.ledger import GAP_INTERVALS
@@ -196,6 +196,8 @@ class Committer:
 
     def _step(self, runtime: Runtime, outcome: Success) -> _Step:
         facts, memory, source = runtime.facts, runtime.memory, runtime.memory.source
+        admitted = limits.admit(memory, outcome.poll, runtime.stage.present, facts.clients)
+        outcome = replace(outcome, poll=admitted.poll)
         tick = max(source.tick, outcome.steady + runtime.tick_offset)
         # A poll's values may be as old as its start and as new as its end: the meter's refresh and ours add up.
         poll = replace(outcome.poll, refresh=outcome.poll.refresh + outcome.duration)
@@ -206,6 +208,7 @@ class Committer:
             interval=max(facts.interval, outcome.duration),  # polls that take longer follow each other: no silence
             max_rate=facts.max_rate,
         )
+        changes = limits.settle(memory, changes, admitted)
         clients = {SubjectKey("client", client.site, client.client): client for client in poll.clients}
         gear = {piece.subject: piece for piece in poll.gear}
         plan = runtime.stage.plan(
@@ -271,6 +274,7 @@ class Committer:
         runtime.gear = known | dict(step.gear)
         runtime.leaves_at = self._clock.steady() + GAP_INTERVALS * max(runtime.facts.interval, outcome.duration)
         runtime.rows, runtime.rows_limit = outcome.poll.rows, outcome.poll.rows_limit
+        runtime.over = outcome.poll.over
         _notice(runtime, outcome.poll.notices)
         health.bad_records.update(outcome.poll.bad_records)
         health.last_success = outcome.at

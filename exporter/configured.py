@@ -34,6 +34,7 @@ def facts_of(config: Config, entry: SourceEntry) -> SourceFacts:
         entry.interval,
         entry.max_rate or config.max_rate,
         _contracts(config, entry.name),
+        config.limits.clients,
     )
 
 

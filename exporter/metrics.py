@@ -171,6 +171,14 @@ SOURCE_BAD_RECORDS = Family(
     "Records of the meter that were skipped since the process started.",
     "the source",
 )
+CLIENTS_OVER = Family(
+    "bandwidth_source_clients_over_limit",
+    "gauge",
+    _SOURCE,
+    "Clients that have no series, because as many as `limits.clients` allows have some.",
+    "the last poll",
+    "Their bytes are in the sum of their site, and in those of wireless networks and protocols. See design.md, Limits.",
+)
 SOURCE_GAPS = Family(
     "bandwidth_source_gaps_total",
     "counter",
@@ -378,6 +386,7 @@ FAMILIES = (
     SOURCE_POLL_FAILURES,
     SOURCE_BAD_RECORDS,
     SOURCE_GAPS,
+    CLIENTS_OVER,
     COUNTER_EVENTS,
     CLIENT_DOWNLOAD_BYTES,
     CLIENT_UPLOAD_BYTES,

@@ -28,6 +28,7 @@ class SourceFacts(Struct, frozen=True):
     """What does not change while a source is configured.
 
     interval: seconds. scope: see bandwidth_source_info. max_rate: bytes per second. contracts: of its lines.
+    clients: how many may have series.
     """
 
     name: str
@@ -36,6 +37,7 @@ class SourceFacts(Struct, frozen=True):
     interval: float
     max_rate: float
     contracts: tuple[Contract, ...] = ()
+    clients: int = 20_000
 
 
 @dataclass(slots=True)
@@ -58,7 +60,7 @@ class Runtime:
 
     waiting_gap: a silence whose bytes are still held back. leaves_at: steady time at which a silent source leaves.
     last_moved: when bytes of a client last moved, Unix seconds. met: subjects that were on the page once, where the
-    meter goes on showing what left (`Poll.lasting`). rows, rows_limit, notices: of the last poll.
+    meter goes on showing what left (`Poll.lasting`). rows, rows_limit, over, notices: of the last poll.
     """
 
     facts: SourceFacts
@@ -76,6 +78,7 @@ class Runtime:
     met: set[SubjectKey] = field(default_factory=set)
     rows: int | None = None
     rows_limit: int | None = None
+    over: int | None = None
     notices: tuple[str, ...] = ()
 
     def render(self, people: People, privacy: Privacy = OPEN) -> Blocks:
@@ -94,7 +97,7 @@ class Runtime:
         self.clients, self.gear = {}, {}
         self.waiting_gap = False
         self.met.clear()
-        self.rows = self.rows_limit = None
+        self.rows = self.rows_limit = self.over = None
         self.notices = ()
 
     def meet(self, increases: Mapping[SubjectKey, Count], at: float) -> None:
@@ -134,6 +137,7 @@ class Runtime:
             (metrics.SOURCE_POLL_FAILURES, [((name, reason), count) for reason, count in health.failures.items()]),
             (metrics.SOURCE_BAD_RECORDS, [((name, reason), count) for reason, count in health.bad_records.items()]),
             (metrics.SOURCE_GAPS, [((name,), self.memory.source.gaps - self.waiting_gap)]),
+            (metrics.CLIENTS_OVER, _one(name, self.over)),
             (metrics.NLBWMON_ROWS, _one(name, self.rows)),
             (metrics.NLBWMON_ROWS_LIMIT, _one(name, self.rows_limit)),
             *_contracts(name, facts.contracts),
