@@ -24,6 +24,9 @@ KINDS: Final = (
 )
 """The best first, and what each kind of key can sign with."""
 
+ENDING: Final = 1.0
+"""Seconds that the library's thread has to end once its socket is shut."""
+
 RSA: Final = "ssh-rsa"
 
 _TROUBLE: Final = (paramiko.SSHException, OSError, EOFError, ValueError)
@@ -94,6 +97,10 @@ def _handshake(wire: socket.socket, kinds: tuple[str, ...], until: float) -> par
         with suppress(OSError):
             wire.shutdown(socket.SHUT_RDWR)
         transport.close()
+        # Ends a timer of the library's own that a handshake which failed leaves running.
+        transport.packetizer.complete_handshake()
+        if transport.ident is not None:
+            transport.join(ENDING)
 
 
 def _left(until: float) -> float:

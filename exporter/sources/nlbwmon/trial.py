@@ -28,7 +28,7 @@ sysctls() {
     done
     echo "rmem_max=$(cat /proc/sys/net/core/rmem_max)"
 }
-modules() { for m in nft_fullcone xt_FULLCONENAT; do [ -d "/sys/module/$m" ] && echo "$m"; done; }
+modules() { ls /sys/module | grep -i fullcone; }
 q user id -u
 q more more
 q sysctls sysctls
