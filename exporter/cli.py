@@ -57,9 +57,10 @@ def run(
 ) -> None:
     """Poll the sources of a configuration and serve what they metered."""
     loaded = _load(config)
+    from exporter.config import load
     from exporter.service import run as run_service
 
-    raise typer.Exit(run_service(loaded))
+    raise typer.Exit(run_service(loaded, lambda: load(config, os.environ)))
 
 
 @app.command()

@@ -9,25 +9,33 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, wait
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from exporter import ledger, limits
+from exporter import ledger, limits, voice
 from exporter.clock import Clock
 from exporter.exposition import Blocks, Exposition
 from exporter.ledger import GAP_INTERVALS
-from exporter.model import Changes, Client, Gear, Memory, Moment, Poll, SubjectKey, Write
+from exporter.logs import FAULT, about, fault_words
+from exporter.model import Changes, Client, Collection, Gear, Memory, Moment, Poll, SubjectKey, Write
 from exporter.naming import People
 from exporter.privacy import OPEN, Privacy
-from exporter.runtime import Runtime, SourceFacts
+from exporter.runtime import Health, Runtime, SourceFacts
 from exporter.series import Plan, Scrapes, Stage
 from exporter.store import StateError
+from exporter.voice import human_bytes
+
+__all__ = ["Committer", "EndedError", "Failure", "Outcome", "Success", "human_bytes", "marks_of"]
 
 log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 UNKNOWN_SILENCE = 366 * 86_400.0
 """Seconds to assume since the last poll where our clock stands behind it: longer than any silence we know of, so that
@@ -38,9 +46,6 @@ SCRAPED_AT_STEP = 60.0
 
 TICK = 1.0
 """Seconds between two looks at whether a silent source has to leave the page."""
-
-
-FAULT = "a fault in the exporter itself; please report it"
 
 
 class StateFile(Protocol):
@@ -73,6 +78,10 @@ class Failure(Struct, frozen=True):
 Outcome = Success | Failure
 
 
+class EndedError(Exception):
+    """The committer's thread has ended: nothing can be changed any longer."""
+
+
 class Committer:
     """Owns every source's memory and page. `submit` may be called from any thread; all else happens in its own."""
 
@@ -95,19 +104,26 @@ class Committer:
         self._privacy = privacy
         self._clock = clock
         self._scraped_at = state.scraped_at
-        self._inbox: queue.SimpleQueue[tuple[str, Outcome] | None] = queue.SimpleQueue()
+        self._client_ttl = client_ttl
+        self._inbox: queue.SimpleQueue[tuple[str, Outcome] | Callable[[], None]] = queue.SimpleQueue()
+        self._ending = False
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
-        self.runtimes = {facts.name: self._begin(facts, client_ttl) for facts in sources}
+        self._dismissed: dict[str, tuple[Health, Tally[tuple[str, str]]]] = {}
+        self.runtimes = {facts.name: self.begin(facts) for facts in sources}
+        self.worked: set[str] = set()
         self.commit_error = ""
         self.commit_failures = 0
         exposition.publish(self._render(self.runtimes.values()))
 
-    def _begin(self, facts: SourceFacts, client_ttl: float) -> Runtime:
+    def begin(self, facts: SourceFacts) -> Runtime:
+        """A source as the state remembers it, for `admit`. Raises StateError. Called in any thread."""
         memory = self._state.load(facts.name)
         last = memory.source
         silence = self._clock.wall() - last.at
         tick = last.tick + (silence if silence >= 0 else UNKNOWN_SILENCE) if last.number else 0.0
-        runtime = Runtime(facts, memory, Stage(facts.name, self._scrapes, client_ttl), tick - self._clock.steady())
+        runtime = Runtime(
+            facts, memory, Stage(facts.name, self._scrapes, self._client_ttl), tick - self._clock.steady()
+        )
         runtime.health.last_success = last.at if last.number else None
         return runtime
 
@@ -121,7 +137,7 @@ class Committer:
 
     def stop(self, timeout: float) -> bool:
         """Work off what was submitted, then end. False if that took longer than `timeout` seconds."""
-        self._inbox.put(None)
+        self._inbox.put(self._end)
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
@@ -130,10 +146,68 @@ class Committer:
         """Whether the thread runs; if it does not, nothing is counted."""
         return self._thread.is_alive()
 
+    def perform(self, step: Callable[[], Result]) -> Result:
+        """What the step answers or raises, run by the thread after all that was submitted so far.
+
+        Raises EndedError where the thread does not get to it.
+        """
+        done: Future[Result] = Future()
+
+        def run() -> None:
+            try:
+                done.set_result(step())
+            except Exception as error:
+                log.exception(FAULT)
+                done.set_exception(error)
+
+        self._inbox.put(run)
+        while not wait([done], timeout=TICK).done:
+            if not self.alive:
+                raise EndedError
+        return done.result()
+
+    # What changes while the process runs. Called by the thread alone (`perform`), or by a test without it.
+
+    def admit(self, runtimes: Iterable[Runtime]) -> None:
+        """Sources that are polled from now on. What was counted of the polls of one that was here before goes on."""
+        came = {runtime.facts.name: runtime for runtime in runtimes}
+        for name, runtime in came.items():
+            before = self._dismissed.pop(name, None)
+            if before is not None:
+                runtime.health, runtime.events = _resumed(before[0], runtime.health), before[1]
+        self.runtimes = {**self.runtimes, **came}
+        self._exposition.publish(self._render(came.values()))
+
+    def revise(self, facts: SourceFacts) -> dict[Collection, str]:
+        """A source is configured in another way. The marks of its collections, as `marks_of` has them."""
+        runtime = self.runtimes[facts.name]
+        runtime.facts = facts
+        return marks_of(runtime)
+
+    def dismiss(self, name: str) -> None:
+        """A source that is no longer polled: it leaves the page, and its totals stay in the state."""
+        runtime = self.runtimes[name]
+        self.runtimes = {other: each for other, each in self.runtimes.items() if other != name}
+        self._dismissed[name] = runtime.health, runtime.events
+        self._exposition.publish({}, gone=[name])
+
+    def adjust(self, client_ttl: float, people: People, privacy: Privacy) -> None:
+        """What holds for all sources, from the next time on that each is rendered."""
+        self._client_ttl, self._privacy = client_ttl, privacy
+        self._people = self._people if people == self._people else people
+        for runtime in self.runtimes.values():
+            runtime.stage.client_ttl = client_ttl
+
+    def arrange(self, names: Sequence[str]) -> None:
+        """Show the sources in this order, and others behind them."""
+        self.runtimes = {name: self.runtimes[name] for name in names} | self.runtimes
+
+    def _end(self) -> None:
+        self._ending = True
+
     def _run(self) -> None:
-        ending = False
-        while not ending:
-            batch, ending = self._next_batch()
+        while not self._ending:
+            batch, then = self._next_batch()
             while batch:
                 now: dict[str, Outcome] = {}
                 later: list[tuple[str, Outcome]] = []
@@ -144,6 +218,8 @@ class Committer:
                         now[name] = outcome
                 self._guarded(partial(self.work, now))
                 batch = later
+            if then is not None:
+                then()
             self._guarded(self._drop_silent)
 
     def _guarded(self, step: Callable[[], None]) -> None:
@@ -153,17 +229,17 @@ class Committer:
         except Exception:
             log.exception(FAULT)
 
-    def _next_batch(self) -> tuple[list[tuple[str, Outcome]], bool]:
-        """All that was submitted by now, so that many sources share one fsync; and whether to end after it."""
+    def _next_batch(self) -> tuple[list[tuple[str, Outcome]], Callable[[], None] | None]:
+        """All that was submitted by now, so that many sources share one fsync; and what is to be done after it."""
         batch: list[tuple[str, Outcome]] = []
         try:
             item = self._inbox.get(timeout=TICK)
-            while item is not None:
+            while isinstance(item, tuple):
                 batch.append(item)
                 item = self._inbox.get_nowait()
         except queue.Empty:
-            return batch, False
-        return batch, True
+            return batch, None
+        return batch, item
 
     def work(self, outcomes: Mapping[str, Outcome]) -> None:
         """One group commit: at most one outcome of each source. Called by the thread, or by a test without it."""
@@ -174,16 +250,19 @@ class Committer:
             touched.append(runtime)
             runtime.health.polls += 1
             runtime.health.duration = outcome.duration
-            if isinstance(outcome, Failure):
-                _failed(runtime, outcome)
-            else:
-                steps.extend(self._steps(runtime, outcome))
+            with about(name):
+                if isinstance(outcome, Failure):
+                    self._failed(runtime, outcome)
+                else:
+                    steps.extend(self._steps(runtime, outcome))
         # An outage has nothing to commit, but a day of it must not make the next start forget who scrapes.
         scraped_at = self._latest_scrape()
         if (steps or scraped_at is not None) and self._commit(steps, scraped_at):
             for step in steps:
-                self._adopt(step)
+                with about(step.runtime.facts.name):
+                    self._adopt(step)
         self._exposition.publish(self._render(touched))
+        self.worked.update(outcomes)
 
     def _steps(self, runtime: Runtime, outcome: Success) -> list[_Step]:
         """The step of one source's poll; none where we have a fault of our own, which must not stop the others."""
@@ -191,7 +270,7 @@ class Committer:
             return [self._step(runtime, outcome)]
         except Exception as error:
             log.exception("%s: %s", runtime.facts.name, FAULT)
-            _failed(runtime, _fault(error, outcome.at))
+            self._failed(runtime, Failure("internal", fault_words(error), outcome.at, 0.0))
             return []
 
     def _step(self, runtime: Runtime, outcome: Success) -> _Step:
@@ -233,7 +312,7 @@ class Committer:
             return False
         except Exception as error:
             log.exception(FAULT)
-            self._not_committed(f"a fault in the exporter itself: {error!r}")
+            self._not_committed(fault_words(error))
             return False
         if self.commit_error:
             log.info("commits work again")
@@ -260,9 +339,8 @@ class Committer:
         """The commit is durable: memory, page and health may follow."""
         runtime, outcome = step.runtime, step.outcome
         health = runtime.health
-        if health.last_error:
-            log.info("%s: answers again", runtime.facts.name)
-        _log_poll(runtime, step)
+        voice.answers(runtime, self._clock.steady())
+        voice.polled(runtime, step.changes, len(step.clients))
         runtime.memory.take(step.changes, step.plan.shown)
         runtime.stage.adopt(step.plan)
         runtime.waiting_gap = step.waiting_gap
@@ -275,11 +353,23 @@ class Committer:
         runtime.leaves_at = self._clock.steady() + GAP_INTERVALS * max(runtime.facts.interval, outcome.duration)
         runtime.rows, runtime.rows_limit = outcome.poll.rows, outcome.poll.rows_limit
         runtime.over = outcome.poll.over
-        _notice(runtime, outcome.poll.notices)
+        voice.noticed(runtime, outcome.poll.notices)
+        runtime.notices = outcome.poll.notices
         health.bad_records.update(outcome.poll.bad_records)
         health.last_success = outcome.at
         health.up = True
         health.last_error = ""
+        health.down_since = None
+
+    def _failed(self, runtime: Runtime, failure: Failure) -> None:
+        voice.failed(runtime, failure.reason, failure.message)
+        health = runtime.health
+        health.failures[failure.reason] += 1
+        health.up = False
+        health.last_error = failure.message
+        health.last_error_at = failure.at
+        if health.down_since is None:
+            health.down_since = self._clock.steady() - failure.duration
 
     def _drop_silent(self) -> None:
         """A source that brought nothing for three intervals leaves the page; its totals stay."""
@@ -299,7 +389,7 @@ class Committer:
             return runtime.render(self._people, self._privacy)
         except Exception as error:
             log.exception("%s: %s", runtime.facts.name, FAULT)
-            _failed(runtime, _fault(error, self._clock.wall()))
+            self._failed(runtime, Failure("internal", fault_words(error), self._clock.wall(), 0.0))
             runtime.leave()
             return runtime.render(self._people, self._privacy)
 
@@ -316,25 +406,15 @@ class _Step(Struct, frozen=True):
     waiting_gap: bool
 
 
-def _failed(runtime: Runtime, failure: Failure) -> None:
-    health = runtime.health
-    health.failures[failure.reason] += 1
-    if health.up or health.last_error != failure.message:
-        log.warning("%s: %s", runtime.facts.name, failure.message)
-    health.up = False
-    health.last_error = failure.message
-    health.last_error_at = failure.at
+def marks_of(runtime: Runtime) -> dict[Collection, str]:
+    """The life that each collection was last read to the end in, for a source that goes on from there."""
+    return {collection: done.mark for collection, done in runtime.memory.collections.items()}
 
 
-def _notice(runtime: Runtime, notices: tuple[str, ...]) -> None:
-    for notice in notices:
-        if notice not in runtime.notices:
-            log.warning("%s: %s", runtime.facts.name, notice)
-    runtime.notices = notices
-
-
-def _fault(error: Exception, at: float) -> Failure:
-    return Failure("internal", f"a fault in the exporter itself: {error!r}", at, 0.0)
+def _resumed(before: Health, now: Health) -> Health:
+    """The counts of a source that was away go on; how it went then says nothing about now."""
+    now.polls, now.failures, now.bad_records = before.polls, before.failures, before.bad_records
+    return now
 
 
 def _remembered(runtime: Runtime, step: _Step) -> dict[SubjectKey, Client]:
@@ -361,26 +441,3 @@ def _left(client: Client) -> Client:
         reported_download=None,
         reported_upload=None,
     )
-
-
-def _log_poll(runtime: Runtime, step: _Step) -> None:
-    """What moved since the poll before, which is still the last one in memory."""
-    before, now = runtime.memory.source, step.changes.source
-    sums = [count for subject, count in step.changes.increases.items() if subject.kind == "site"]
-    log.info(
-        "%s: %d clients, +%s down, +%s up in %.0f s",
-        runtime.facts.name,
-        len(step.clients),
-        human_bytes(sum(count.download for count in sums)),
-        human_bytes(sum(count.upload for count in sums)),
-        now.tick - before.tick,
-    )
-
-
-def human_bytes(count: float) -> str:
-    """1.3 GiB: IEC units, as a person reads them."""
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} PiB"

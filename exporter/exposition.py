@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import threading
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 
 from exporter.metrics import FAMILIES, Family
@@ -92,10 +92,12 @@ class Exposition:
         self._pages: dict[str | None, Page] = {}
         self.generation = 0
 
-    def publish(self, blocks: Mapping[str, Blocks]) -> None:
-        """Put new blocks in the place of the old ones of these sources; a new generation begins."""
+    def publish(self, blocks: Mapping[str, Blocks], gone: Collection[str] = ()) -> None:
+        """Put new blocks in the place of the old ones of these sources, and drop those of others: a new generation."""
         with self._lock:
             self._blocks.update(blocks)
+            for name in gone:
+                self._blocks.pop(name, None)
             self._pages.clear()
             self.generation += 1
 

@@ -10,7 +10,6 @@ import logging
 import os
 import re
 import sys
-import threading
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,7 +26,7 @@ QUIET = ("alembic", "asyncio", "paramiko", "urllib3", "uvicorn")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _MAC = re.compile(r"(?<![0-9a-fA-F:])(?:[0-9a-fA-F]{2}[:-]){5}[0-9a-fA-F]{2}(?![0-9a-fA-F:])")
 
-FAULT = "a fault in the exporter itself"
+FAULT = "a fault in the exporter itself; please report it"
 PRIORITIES = {"DEBUG": 7, "INFO": 6, "WARNING": 4, "ERROR": 3, "CRITICAL": 2}
 """The syslog priority of each level, as sd-daemon(3) has them."""
 
@@ -51,7 +50,31 @@ def about(source: str) -> Iterator[None]:
         _about.reset(token)
 
 
-class TextFormatter(logging.Formatter):
+class _Formatter(logging.Formatter):
+    """Shows each fault's traceback once; when it comes again, its line says that there was one."""
+
+    MOST = 256
+    """Faults that are told apart, so that one that is new every time does not fill the memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown: set[tuple[str, str]] = set()
+
+    def parts(self, record: logging.LogRecord) -> tuple[str, str]:
+        """The record's message, and its traceback or ""."""
+        message = record.getMessage()
+        error = record.exc_info[1] if record.exc_info else None
+        if error is None or record.exc_info is None:
+            return message, ""
+        fault = message, _kind(error)
+        if fault in self._shown:
+            return f"{message} ({fault[1]}, as further up in this log)", ""
+        if len(self._shown) < self.MOST:
+            self._shown.add(fault)
+        return message, masked(self.formatException(record.exc_info))
+
+
+class TextFormatter(_Formatter):
     """`2026-11-21T08:31:58+01:00 INFO home: 42 clients`, in local time. A traceback follows, each line of it indented.
 
     In the journal, which knows the time by itself, `<6>home: 42 clients`: the syslog priority, on every line.
@@ -63,32 +86,31 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The record's line."""
-        lines = [_escaped(record.getMessage())]
-        if record.exc_info:
-            trace = masked(self.formatException(record.exc_info))
-            lines += [f"    {_escaped(line)}" for line in trace.splitlines()]
+        message, trace = self.parts(record)
+        lines = [_escaped(message), *(f"    {_escaped(line)}" for line in trace.splitlines())]
         if self._journal:
             return "\n".join([f"<{PRIORITIES.get(record.levelname, 6)}>{line}" for line in lines])
         at = datetime.fromtimestamp(record.created, UTC).astimezone().isoformat(timespec="seconds")
         return "\n".join([f"{at} {record.levelname} {lines[0]}", *lines[1:]])
 
 
-class JsonFormatter(logging.Formatter):
+class JsonFormatter(_Formatter):
     """One JSON object a line: time (UTC), level, logger, message; source and traceback where there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record's line."""
+        message, trace = self.parts(record)
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": message,
         }
         source = _about.get()
         if source:
             line["source"] = source
-        if record.exc_info:
-            line["traceback"] = masked(self.formatException(record.exc_info))
+        if trace:
+            line["traceback"] = trace
         return json.dumps(line)
 
 
@@ -107,32 +129,15 @@ def masked(text: str) -> str:
     return _MAC.sub("xx:xx:xx:xx:xx:xx", text)
 
 
-class Faults:
-    """Says faults in the exporter itself: each one with its traceback the first time, and in a line after that."""
-
-    MOST = 256
-    """Faults that are told apart, so that one that is new every time does not fill the memory."""
-
-    def __init__(self, log: logging.Logger) -> None:
-        self._log = log
-        self._told: set[tuple[str, str]] = set()
-        self._lock = threading.Lock()
-
-    def say(self, who: str, error: BaseException) -> str:
-        """Log the fault, met at work for `who` (a source's name, or ""). The words for it, which quote nothing."""
-        words = f"{FAULT} ({type(error).__name__} at {_place(error)}); please report it"
-        with self._lock:
-            new = (who, words) not in self._told and len(self._told) < self.MOST
-            if new:
-                self._told.add((who, words))
-        told = "" if new else "; its traceback is further up in this log"
-        self._log.error("%s%s%s", f"{who}: " if who else "", words, told, exc_info=error if new else None)
-        return words
+def fault_words(error: BaseException) -> str:
+    """A fault of ours, for the status page: what it is and where, and nothing that it quotes."""
+    return f"{FAULT} ({_kind(error)})"
 
 
-def _place(error: BaseException) -> str:
+def _kind(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
-    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "an unknown place"
+    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{place}"
 
 
 def _escaped(text: str) -> str:

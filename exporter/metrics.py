@@ -447,5 +447,20 @@ COMMIT_FAILURES = Family(
     "Commits to the state file that failed; what they held is counted with a later poll.",
     "the committer",
 )
-OWN_FAMILIES = (BUILD_INFO, COMMIT_FAILURES)
+RELOAD_SUCCESSFUL = Family(
+    "bandwidth_exporter_config_last_reload_successful",
+    "gauge",
+    (),
+    "1 if the configuration file could be used when it was last read, else 0: then the one before is in use.",
+    "the start, SIGHUP and `POST /-/reload`",
+    "The log and the status page say what is wrong with it.",
+)
+RELOAD_SUCCESS_TIMESTAMP = Family(
+    "bandwidth_exporter_config_last_reload_success_timestamp_seconds",
+    "gauge",
+    (),
+    "When the configuration in use was read.",
+    "the start, SIGHUP and `POST /-/reload`",
+)
+OWN_FAMILIES = (BUILD_INFO, COMMIT_FAILURES, RELOAD_SUCCESSFUL, RELOAD_SUCCESS_TIMESTAMP)
 """About the process, kept by prometheus-client, which adds its own process_* families."""

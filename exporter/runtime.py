@@ -42,7 +42,10 @@ class SourceFacts(Struct, frozen=True):
 
 @dataclass(slots=True)
 class Health:
-    """How the polls of a source went since the process started. Times are Unix seconds, durations seconds."""
+    """How the polls of a source went since the process started. Times are Unix seconds, durations seconds.
+
+    down_since: steady time of the first failure since the last success. told: reasons of failures since then.
+    """
 
     up: bool = False
     last_success: float | None = None
@@ -52,6 +55,8 @@ class Health:
     bad_records: Tally[str] = field(default_factory=Tally)
     last_error: str = ""
     last_error_at: float | None = None
+    down_since: float | None = None
+    told: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -60,7 +65,8 @@ class Runtime:
 
     waiting_gap: a silence whose bytes are still held back. leaves_at: steady time at which a silent source leaves.
     last_moved: when bytes of a client last moved, Unix seconds. met: subjects that were on the page once, where the
-    meter goes on showing what left (`Poll.lasting`). rows, rows_limit, over, notices: of the last poll.
+    meter goes on showing what left (`Poll.lasting`). rows, rows_limit, over, notices: of the last poll. doubts: the
+    kinds that the ledger had since the process started.
     """
 
     facts: SourceFacts
@@ -80,6 +86,7 @@ class Runtime:
     rows_limit: int | None = None
     over: int | None = None
     notices: tuple[str, ...] = ()
+    doubts: set[str] = field(default_factory=set)
 
     def render(self, people: People, privacy: Privacy = OPEN) -> Blocks:
         """The source's part of the page: one block of lines for each family that has samples."""

@@ -93,8 +93,8 @@ class Stage:
         """client_ttl: seconds without a sight of a subject after which its series leave."""
         self.source = source
         self.present: dict[SubjectKey, Presence] = {}
+        self.client_ttl = client_ttl
         self._scrapes = scrapes
-        self._client_ttl = client_ttl
 
     def plan(
         self,
@@ -146,7 +146,7 @@ class Stage:
     def _is_over(self, presence: Presence, watching: bool, now: float) -> bool:
         """Unseen for client_ttl, and what moved last was on the page long enough for every server to see it."""
         settled = now - presence.moved >= self._scrapes.hold or not watching
-        return now - presence.seen >= self._client_ttl and settled
+        return now - presence.seen >= self.client_ttl and settled
 
     def adopt(self, plan: Plan) -> None:
         """Take over a plan whose values are committed."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -21,21 +22,26 @@ from prometheus_client.registry import Collector
 import exporter
 from exporter import metrics
 from exporter.clock import Clock
-from exporter.committer import Committer
-from exporter.configured import facts_of, people_of, settings_of
+from exporter.committer import Committer, EndedError
+from exporter.configured import people_of
 from exporter.exposition import Exposition, Page
+from exporter.fleet import Fleet, Planned, fixed
 from exporter.naming import People
 from exporter.poller import Poller
 from exporter.privacy import privacy_of
+from exporter.reload import Configuration, Reloaded, Reloads, planned_of
 from exporter.runtime import SourceFacts
 from exporter.series import Scrapes
-from exporter.sources import SOURCES, Source
+from exporter.sources import Source
 from exporter.store import State, StateError
 from exporter.web import make_app
 from exporter.web.server import WebServer
 from exporter.web.status import status_page
+from exporter.web.webconfig import WebConfigFile, exposed
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from exporter.config import Config
 
 log = logging.getLogger(__name__)
@@ -50,7 +56,7 @@ UNSENT = 16 * 1024
 class Settings(Struct, frozen=True):
     """What a running exporter needs beside its sources. Durations are seconds. banner: words for the status page.
 
-    names, hash_mac: see exporter.privacy.
+    names, hash_mac: see exporter.privacy. web_config: the file for TLS and passwords.
     """
 
     host: str
@@ -62,13 +68,15 @@ class Settings(Struct, frozen=True):
     banner: str = ""
     names: bool = True
     hash_mac: bool = False
+    web_config: Path | None = None
 
 
 class Own(Collector):
     """The metrics about the process itself, rendered by prometheus-client."""
 
-    def __init__(self, commit_failures: Callable[[], int]) -> None:
+    def __init__(self, commit_failures: Callable[[], int], reloaded: Callable[[], Reloaded]) -> None:
         self._commit_failures = commit_failures
+        self._reloaded = reloaded
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -80,6 +88,12 @@ class Own(Collector):
         info.add_metric((exporter.__version__, platform.python_version()), 1)
         yield info
         yield CounterMetricFamily(failures.name, failures.help, value=self._commit_failures())
+        last = self._reloaded()
+        for family, value in (
+            (metrics.RELOAD_SUCCESSFUL, float(last.successful)),
+            (metrics.RELOAD_SUCCESS_TIMESTAMP, last.at),
+        ):
+            yield GaugeMetricFamily(family.name, family.help, value=value)
 
     def render(self) -> bytes:
         """The samples, in the text format 0.0.4."""
@@ -90,20 +104,29 @@ class Exporter:
     """The running whole. `start`, then serve `app`, then `stop`."""
 
     def __init__(
-        self, settings: Settings, sources: Iterable[tuple[SourceFacts, Source]], clock: Clock | None = None
+        self,
+        settings: Settings,
+        sources: Iterable[tuple[SourceFacts, Source] | Planned],
+        clock: Clock | None = None,
+        configuration: Configuration | None = None,
     ) -> None:
-        """Opens the state; raises StateError with words for the user."""
+        """Opens the state; raises StateError with words for the user. configuration: None where nothing is reloaded."""
         clock = clock or Clock()
-        pairs = list(sources)
+        planned = [each if isinstance(each, Planned) else fixed(*each) for each in sources]
         self.settings = settings
         self.state = State.open(settings.state)
         self._clock = clock
+        self._configuration = configuration
+        self._reloads = Reloads(self._reload)
+        self._reloaded = Reloaded(successful=True, at=clock.wall())
+        self._scraped = False
         self.privacy = privacy_of(settings.names, settings.hash_mac, self.state.pseudonym_key)
         self.scrapes = Scrapes(settings.new_series_hold, _steady_of(self.state.scraped_at, clock))
-        self.exposition = Exposition(Own(lambda: self.committer.commit_failures).render)
+        own = Own(lambda: self.committer.commit_failures, lambda: self._reloaded)
+        self.exposition = Exposition(own.render)
         self.committer = Committer(
             self.state,
-            [facts for facts, _ in pairs],
+            [each.facts for each in planned],
             exposition=self.exposition,
             scrapes=self.scrapes,
             client_ttl=settings.client_ttl,
@@ -111,29 +134,106 @@ class Exporter:
             clock=clock,
             privacy=self.privacy,
         )
-        self.pollers = [
-            Poller(facts.name, source, self.committer.submit, interval=facts.interval, clock=clock)
-            for facts, source in pairs
-        ]
+        self._first = [each.facts.name for each in planned]
+        self._fleet = Fleet(self.committer, planned, clock)
+
+    @property
+    def pollers(self) -> list[Poller]:
+        """One for each source."""
+        return list(self._fleet.pollers.values())
 
     def start(self) -> None:
         """Begin to poll and to count."""
         self.committer.start()
-        for poller in self.pollers:
-            poller.start()
+        self._fleet.start()
+        self._reloads.start()
+
+    def leave(self) -> None:
+        """Take no reload any longer, for `stop` follows. Fit for a signal handler."""
+        self._reloads.end()
 
     def stop(self) -> None:
         """Let polls under way come in, commit them, close the state."""
-        for poller in self.pollers:
-            poller.stop()
         deadline = time.monotonic() + ENDING
-        for poller in self.pollers:
-            if not poller.join(max(0.0, deadline - time.monotonic() - 1.0)):
-                log.warning("%s: the poll under way is given up; the next start counts its bytes", poller.name)
+        self.leave()
+        self._fleet.stop(deadline - 1.0)
         if self.committer.stop(max(1.0, deadline - time.monotonic())):
             self.state.close()
         else:
             log.warning("the last commit did not come to its end; the next start counts its bytes")
+        self._fleet.join(deadline)
+
+    @property
+    def lifecycle(self) -> bool:
+        """Whether a reload may be asked for over HTTP."""
+        return self._configuration is not None and self._configuration.config.web.enable_lifecycle
+
+    def config(self) -> str:
+        """The configuration in use, without its secrets."""
+        if self._configuration is None:
+            return "# There is no configuration file.\n"
+        from exporter.config.effective import effective
+
+        return effective(self._configuration.config)
+
+    @property
+    def config_trouble(self) -> str:
+        """ "" or what is wrong with the configuration file, or what of it waits for a restart."""
+        return self._reloaded.words
+
+    def ask_reload(self) -> None:
+        """Read the configuration again, soon. Fit for a signal handler."""
+        self._reloads.ask()
+
+    def reload(self) -> str:
+        """Read the configuration again: "" or what went wrong."""
+        return self._reloads.reload()
+
+    def _reload(self) -> str:
+        if self._configuration is None:
+            log.warning("there is no configuration file to read again: nothing is reloaded")
+            return "there is no configuration file to read again"
+        from exporter.config import ConfigError
+
+        try:
+            config = self._configuration.read()
+            self._take(config)
+        except ConfigError as error:
+            return self._refused(error.messages)
+        except StateError as error:
+            return self._refused([str(error)])
+        except EndedError:
+            return "the exporter is ending"
+        waiting = self._configuration.take(config)
+        words = f"{' and '.join(waiting)} changed in the configuration file: restart to take that over"
+        if waiting:
+            log.warning("%s", words)
+        self._reloaded = Reloaded(successful=True, at=self._clock.wall(), words=words if waiting else "")
+        log.info("the configuration was read again, and is in use")
+        return ""
+
+    def _take(self, config: Config) -> None:
+        new, old = configured(config), self.settings
+        settings = replace(new, host=old.host, port=old.port, state=old.state, web_config=old.web_config)
+        same = (settings.names, settings.hash_mac) == (old.names, old.hash_mac)
+        privacy = self.privacy if same else privacy_of(settings.names, settings.hash_mac, self.state.pseudonym_key)
+
+        def adjust() -> None:
+            self.committer.adjust(settings.client_ttl, settings.people, privacy)
+            self.scrapes.hold = settings.new_series_hold
+            self.settings, self.privacy = settings, privacy
+
+        self._fleet.change(planned_of(config), adjust)
+
+    def _refused(self, messages: Iterable[str]) -> str:
+        """The configuration that is in use stays so."""
+        lines = list(messages)
+        log.error("the configuration file cannot be used, and the one read before stays in use")
+        for line in lines:
+            log.error("%s", line)
+        words = "\n".join(lines)
+        self._reloaded = replace(self._reloaded, successful=False, words=words)
+        return words
 
     def page(self, source: str | None) -> Page | None:
         """See exporter.exposition."""
@@ -141,6 +241,9 @@ class Exporter:
 
     def scraped(self, generation: int, source: str | None) -> None:
         """A Prometheus server was shown a whole page."""
+        if not self._scraped:
+            self._scraped = True
+            log.info("Prometheus scrapes")
         self.scrapes.answered(generation, source, self._clock.steady())
 
     def healthy(self) -> str:
@@ -149,7 +252,8 @@ class Exporter:
 
     def ready(self) -> str:
         """ "" or what is still waited for."""
-        waiting = [poller.name for poller in self.pollers if not poller.polled.is_set()]
+        runtimes, worked = self.committer.runtimes, self.committer.worked
+        waiting = [name for name in self._first if name in runtimes and name not in worked]
         return f"waiting for the first poll of: {', '.join(waiting)}" if waiting else self.healthy()
 
     def status(self) -> str:
@@ -159,7 +263,7 @@ class Exporter:
             self.settings.people,
             version=exporter.__version__,
             banner=self.settings.banner,
-            trouble=self.healthy() or self.committer.commit_error,
+            trouble=self.healthy() or self.committer.commit_error or self.config_trouble,
             privacy=self.privacy,
         )
 
@@ -169,16 +273,39 @@ def _steady_of(wall: float | None, clock: Clock) -> float | None:
     return None if wall is None else clock.steady() - max(0.0, clock.wall() - wall)
 
 
-def serve(settings: Settings, sources: Iterable[tuple[SourceFacts, Source]]) -> int:
-    """Run until SIGTERM or SIGINT. The exit status: 1 where socket or state cannot be had, which is said."""
+class _Server(WebServer):
+    """Says that it is about to end as soon as the signal comes, before it waits for what is being answered."""
+
+    leaving: Callable[[], None] = staticmethod(lambda: None)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.leaving()
+        super().handle_exit(sig, frame)
+
+
+def serve(
+    settings: Settings,
+    sources: Iterable[tuple[SourceFacts, Source] | Planned],
+    configuration: Configuration | None = None,
+) -> int:
+    """Run until SIGTERM or SIGINT. The exit status: 1 where socket, state or web config cannot be had, which is said.
+
+    configuration: what SIGHUP reads again.
+    """
+    from exporter.config.errors import ConfigError
+
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # there is nothing to read again yet
     with ExitStack() as stack:
         try:
+            web = WebConfigFile(settings.web_config) if settings.web_config is not None else None
             listener = stack.enter_context(_listen(settings.host, settings.port))
-            running = Exporter(settings, sources)
-        except (OSError, StateError) as error:
-            log.critical("%s", error)
+            running = Exporter(settings, sources, configuration=configuration)
+        except (OSError, StateError, ConfigError) as error:
+            for line in str(error).splitlines():
+                log.critical("%s", line)
             return 1
-        server = WebServer(make_app(running), listener)
+        server = _Server(make_app(running, running), listener, web)
+        server.leaving = running.leave
 
         def end(*_: object) -> None:
             server.should_exit = True
@@ -186,13 +313,19 @@ def serve(settings: Settings, sources: Iterable[tuple[SourceFacts, Source]]) -> 
         # For a signal that comes before uvicorn takes them over; it hands them on once it has ended.
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, end)
+        signal.signal(signal.SIGHUP, lambda *_: running.ask_reload())
         stack.callback(running.stop)
         # What lives as long as the process is not looked through again, and a poll's thousands of objects are no
         # reason to look: they hold no cycles. docs/performance.md has what it saves.
         gc.freeze()
         gc.set_threshold(100_000, 20, 100)
         running.start()
-        log.info("http://%s:%d/ serves the status page, and /metrics", *listener.getsockname()[:2])
+        safe = web.current() if web is not None else None
+        scheme = "https" if safe is not None and safe.tls else "http"
+        log.info("%s://%s:%d/ serves the status page, and /metrics", scheme, *listener.getsockname()[:2])
+        warning = exposed(settings.host, safe)
+        if warning:
+            log.warning("%s", warning)
         server.run()
     return 0
 
@@ -213,9 +346,9 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def run(config: Config) -> int:
-    """Run the sources of a configuration."""
-    settings = Settings(
+def configured(config: Config) -> Settings:
+    """What a configuration says, beside its sources."""
+    return Settings(
         host=config.web.listen.host,
         port=config.web.listen.port,
         state=config.state,
@@ -224,8 +357,10 @@ def run(config: Config) -> int:
         people=people_of(config),
         names=config.privacy.names,
         hash_mac=config.privacy.hash_mac,
+        web_config=config.web.config_file,
     )
-    return serve(
-        settings,
-        [(facts_of(config, entry), SOURCES[entry.kind](settings_of(entry))) for entry in config.sources],
-    )
+
+
+def run(config: Config, read: Callable[[], Config]) -> int:
+    """Run the sources of a configuration. read: reads its file again; raises ConfigError."""
+    return serve(configured(config), planned_of(config), Configuration(config, read))

@@ -22,6 +22,7 @@ from exporter.exposition import CONTENT_TYPE, Exposition, assemble
 from exporter.ledger import advance
 from exporter.model import Client, Device, Gear, Memory, Moment, Poll, Port, Ssid, Wan
 from exporter.naming import Person
+from exporter.reload import Reloaded
 from exporter.runtime import Runtime
 from exporter.series import Scrapes, Stage
 from exporter.service import Own
@@ -124,7 +125,7 @@ def meant(text: str) -> str:
 
 
 def test_hostile_names_come_through() -> None:
-    exposition = Exposition(Own(lambda: 0).render)
+    exposition = Exposition(Own(lambda: 0, lambda: Reloaded(successful=True, at=0.0)).render)
     exposition.publish({name: source(name, HOSTILE) for name in ("home", "attic")})
     whole = exposition.page()
     assert whole is not None

@@ -144,7 +144,7 @@ def test_a_failure_keeps_the_last_values_for_three_intervals(caplog: pytest.LogC
     caplog.set_level(logging.INFO)
     bench.poll(one(1900))
     assert [record.message for record in caplog.records][-2:] == [
-        "home: answers again",
+        "home: answers again after 2 min 20 s",
         "home: 1 clients, +400 B down, +0 B up in 150 s",
     ]
     assert bench.value(DOWNLOAD) == "900"

@@ -79,7 +79,7 @@ def test_a_state_that_fails_like_no_state_should_is_a_failed_commit(caplog: pyte
         bench.work(home=bench.outcome(1500))
         assert bench.value(DOWNLOAD) == 0
     assert bench.committer.commit_failures == 3
-    assert "not a word about it" in bench.committer.commit_error
+    assert "RuntimeError at watched.py" in bench.committer.commit_error
     assert [record.levelno for record in caplog.records].count(logging.CRITICAL) == 1
     bench.state.broken = None
     bench.work(home=bench.outcome(1600))

@@ -21,6 +21,7 @@ from exporter.exposition import Exposition
 from exporter.metrics import FAMILIES, OWN_FAMILIES, Family
 from exporter.model import Client, Contract, Count, CounterKey, Device, Gear, Port, Reading, Ssid, SubjectKey, Wan
 from exporter.naming import Person
+from exporter.reload import Reloaded
 from exporter.series import Scrapes
 from exporter.service import Own
 from exporter.sources.unifi.device_payload import devices
@@ -50,7 +51,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Metric]:
         reported_upload=0.5,
     )
     time = ManualClock()
-    exposition = Exposition(Own(lambda: 0).render)
+    exposition = Exposition(Own(lambda: 0, lambda: Reloaded(successful=True, at=0.0)).render)
     with closing(State.open(tmp_path_factory.mktemp("docs") / "state.db")) as state:
         committer = Committer(
             state,

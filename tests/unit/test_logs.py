@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.logs import Faults, JsonFormatter, TextFormatter, about, masked
+from exporter.logs import FAULT, JsonFormatter, TextFormatter, about, fault_words, masked
 
 ROOT = Path(__file__).parents[2]
 FORGED = "phone\n2026-11-21T08:00:00+00:00 CRITICAL home: pay here\r\x1b[2J\u2028x\u202ey"
@@ -116,21 +116,30 @@ def test_tracebacks_show_no_mac() -> None:
     )
 
 
-def test_a_fault_has_its_traceback_once_and_a_line_after_that(caplog: pytest.LogCaptureFixture) -> None:
-    faults = Faults(logging.getLogger("exporter.test"))
-    words = [faults.say("home", raised(f"secret {number}")) for number in range(3)]
-    faults.say("attic", raised("x"))
-    faults.say("", ZeroDivisionError())
-    assert len(set(words)) == 1
-    assert "secret" not in words[0]
-    assert "ValueError at test_logs.py:" in words[0]
-    assert [bool(one.exc_info) for one in caplog.records] == [True, False, False, True, True]
-    assert all("please report it" in one.getMessage() for one in caplog.records)
-    assert [one.getMessage().partition(":")[0] for one in caplog.records][:4] == ["home"] * 3 + ["attic"]
+def fault(text: str, error: Exception) -> logging.LogRecord:
+    return record(text, level=logging.ERROR, error=error)
 
 
-def test_faults_that_are_new_every_time_fill_no_memory(caplog: pytest.LogCaptureFixture) -> None:
-    faults = Faults(logging.getLogger("exporter.test"))
-    for number in range(Faults.MOST + 10):
-        faults.say(f"source {number}", raised("x"))
-    assert sum(bool(one.exc_info) for one in caplog.records) == Faults.MOST
+def test_a_fault_has_its_traceback_once_and_a_line_after_that() -> None:
+    formatter = TextFormatter()
+    first, second, third = (formatter.format(fault(FAULT, raised(f"number {number}"))) for number in range(3))
+    assert "ValueError: number 0" in first
+    assert second.splitlines() == [second]
+    assert "please report it (ValueError at test_logs.py:" in second
+    assert second.partition("ERROR")[2] == third.partition("ERROR")[2]
+    assert "Traceback" in formatter.format(fault("another place", raised("x")))
+    assert "KeyError" in formatter.format(fault(FAULT, KeyError("x"))).splitlines()[-1]
+
+
+def test_faults_that_are_new_every_time_fill_no_memory() -> None:
+    formatter = JsonFormatter()
+    for number in range(JsonFormatter.MOST + 10):
+        assert "traceback" in json.loads(formatter.format(fault(f"source {number}", raised("x"))))
+    assert len(formatter._shown) == JsonFormatter.MOST
+
+
+def test_the_words_for_a_fault_quote_nothing() -> None:
+    words = fault_words(raised("02:00:00:00:00:01 is a secret"))
+    assert words.startswith("a fault in the exporter itself; please report it (ValueError at test_logs.py:")
+    assert "secret" not in words
+    assert fault_words(ValueError("secret")) == "a fault in the exporter itself; please report it (ValueError)"

@@ -78,7 +78,7 @@ def test_stop_ends_the_wait_at_once_and_closes_the_source() -> None:
     source, inbox = ScriptedSource([poll([])]), Inbox()
     poller = poller_of(source, inbox, interval=3600.0)
     poller.start()
-    eventually("the first poll", poller.polled.is_set, within=5)
+    eventually("the first poll", lambda: len(inbox), within=5)
     poller.stop()
     assert poller.join(2)
     assert source.closed

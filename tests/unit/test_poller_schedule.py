@@ -99,7 +99,7 @@ def test_first_at_once_then_on_a_grid_that_jitter_moves(jitter: float, second: f
     night = run(4, jitter=jitter)
     assert night.meter.at == [0.0, *(second + n * INTERVAL for n in range(4))]
     assert night.meter.closed == 1
-    assert night.poller.polled.is_set()
+    assert night.poller.ended.is_set()
 
 
 def test_how_long_a_poll_takes_does_not_move_the_grid() -> None:
@@ -161,7 +161,7 @@ def test_a_fault_of_ours_fails_one_poll_and_no_more(fault: BaseException, caplog
     assert type(fault).__name__ in bad.message
     assert [type(outcome) for outcome in good] == [Success, Success]
     assert night.meter.at == [0.0, 30.0, 60.0]
-    assert night.poller.polled.is_set()
+    assert night.poller.ended.is_set()
     [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert record.exc_info
 
