@@ -87,7 +87,7 @@ class Life:
 
     def __call__(self, network: Network, seconds: float) -> None:
         """Let so many seconds pass."""
-        evening = _evening(network.now)
+        evening = evening_of(network.now)
         for mac, connected in network.macs():
             if connected:
                 self._use(network, mac, seconds, evening)
@@ -146,7 +146,7 @@ def household(
     return network
 
 
-def _evening(now: float) -> float:
+def evening_of(now: float) -> float:
     """How much of an evening it is, from 0.1 in the small hours to 1 at eight (UTC: the demo knows no zones)."""
     hour = now % DAY / 3600
     return 0.55 + 0.45 * math.cos((hour - 20) / 24 * 2 * math.pi)
