@@ -25,9 +25,18 @@ class Mount(NamedTuple):
 
 def in_container(env: Mapping[str, str], root: Path = Path("/")) -> bool:
     """Whether this process runs in a container, as far as that can be told. `root` is where /proc and /run are."""
-    if any((root / mark).exists() for mark in _MARKS) or any(env.get(name) for name in _VARIABLES):
+    if any(is_there(root / mark) for mark in _MARKS) or any(env.get(name) for name in _VARIABLES):
         return True
     return _CGROUP.search(_text(root / "proc/1/cgroup")) is not None
+
+
+def is_there(path: Path) -> bool:
+    """Whether this user sees something at a path."""
+    try:
+        path.stat()
+    except OSError:
+        return False
+    return True
 
 
 def mounts(root: Path = Path("/")) -> str:

@@ -64,7 +64,7 @@ def _file(path: Path) -> Finding:
     if holder is not None:
         return _said("ok", "file", f"{path} is in use by a running exporter{holder}")
     try:
-        if path.exists():
+        if machine.is_there(path):
             return _existing(path)
     except StateError as error:
         return _said("error", "file", str(error).removeprefix("state file "))
@@ -109,8 +109,8 @@ def _holder(path: Path) -> str | None:
 
 
 def _standing(path: Path) -> Path:
-    """The nearest folder above a file that exists."""
-    return next(folder for folder in path.parents if folder.exists() or folder == folder.parent)
+    """The nearest folder above a file that exists, as far as this user sees."""
+    return next(folder for folder in path.parents if machine.is_there(folder) or folder == folder.parent)
 
 
 def _place(path: Path, folder: Path, contained: bool, mounts: str) -> Iterator[Finding]:

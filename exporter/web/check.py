@@ -70,9 +70,9 @@ def _listening(listen: Listen, config: WebConfig | None) -> Finding:
     try:
         with socket.create_server((listen.host, listen.port), family=family):
             return Finding("ok", "web listen", f"{where} is free")
-    except socket.gaierror:
-        return Finding("error", "web listen", f"{listen.host} cannot be resolved", _ELSEWHERE)
     except OSError as error:
+        if isinstance(error.__context__, socket.gaierror):
+            return Finding("error", "web listen", f"{listen.host} cannot be resolved", _ELSEWHERE)
         if error.errno != errno.EADDRINUSE:
             words, remedy = _BINDING.get(error.errno or 0, (f"cannot be used ({error.strerror})", _ELSEWHERE))
             return Finding("error", "web listen", f"{where}: {words}", remedy)
@@ -119,7 +119,7 @@ def _unchecked() -> ssl.SSLContext:
 def _zone(timezone: ZoneInfo | None, env: Mapping[str, str], root: Path) -> Iterator[Finding]:
     if timezone:
         yield Finding("ok", "timezone", f"days and months begin by the clock of {timezone.key}")
-    elif not env.get("TZ") and not (root / "etc/localtime").exists() and machine.in_container(env, root):
+    elif not env.get("TZ") and not machine.is_there(root / "etc/localtime") and machine.in_container(env, root):
         yield Finding(
             "warning",
             "timezone",
