@@ -9,9 +9,10 @@ from exporter.model import Changes, Count, Memory, Moment
 from exporter.model import SubjectKey as Subject
 from exporter.sources.nlbwmon.exchange import LOOK_BACK, Exchange, Facts
 from exporter.sources.nlbwmon.lives import OFFERED
+from exporter.sources.nlbwmon.network import Network
 from exporter.sources.nlbwmon.payload import Row
 from exporter.sources.nlbwmon.periods import interval_of, periods
-from exporter.sources.nlbwmon.readings import Readings
+from exporter.sources.nlbwmon.readings import CLIENTS, Readings
 
 ONE, TWO = "02:aa:bb:cc:dd:01", "02:aa:bb:cc:dd:02"
 MAX_RATE = 125_000_000.0
@@ -36,7 +37,8 @@ class Router:
         self.after_boot = 20.0
         self.files: dict[str, tuple[float, tuple[Row, ...]]] = {}
         self.rows: tuple[Row, ...] = ()
-        self.limit = 10_000
+        self.limit: int | None = 10_000
+        self.network = Network()
         self.asked: list[tuple[str, ...]] = []
 
     def shows(self, *rows: Row) -> Router:
@@ -67,7 +69,15 @@ class Router:
         assert interval is not None
         closed = {label: self.files[label][1] if label in self.files else None for label in labels}
         return Exchange(
-            facts, facts, tuple(periods(interval, self.at, 0, LOOK_BACK)), self.rows, closed, limit=self.limit
+            before=facts,
+            after=facts,
+            periods=tuple(periods(interval, self.at, 0, LOOK_BACK)),
+            rows=self.rows,
+            closed=closed,
+            limit=self.limit,
+            at=self.at,
+            boot=self.boot,
+            network=self.network,
         )
 
 
@@ -80,6 +90,7 @@ class Exporter:
         self.readings = Readings("SHA256:key")
         self.number, self.began = 0, router.at
         self.last: Changes | None = None
+        self.notices: tuple[str, ...] = ()
 
     def settle(self) -> None:
         """Poll until nothing of what was before is offered any longer."""
@@ -87,7 +98,8 @@ class Exporter:
             self.poll()
 
     def restart(self) -> None:
-        self.readings = Readings("SHA256:key")
+        completed = self.memory.collections.get(CLIENTS)
+        self.readings = Readings("SHA256:key", completed.mark if completed else "")
 
     def poll(self, *, ahead: float = 0.0, committed: bool = True) -> Changes:
         self.number += 1
@@ -97,6 +109,7 @@ class Exporter:
         if asked:
             exchange = self.router.answer(asked)
         poll = self.readings.poll(exchange, at)
+        self.notices = poll.notices
         moment = Moment(self.number, 1_000_000.0 + self.number * 3_600, at)
         changes = ledger.advance(self.memory, poll, moment, interval=3_600, max_rate=MAX_RATE)
         if committed:

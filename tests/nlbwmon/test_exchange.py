@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from exporter.model import Collection
 from exporter.sources.nlbwmon.commands import script
@@ -30,6 +31,7 @@ def run(folder: Path, labels: tuple[str, ...] = (), form: str = "json") -> bytes
 def test_the_script_in_a_real_shell(tmp_path: Path) -> None:
     programs(tmp_path, JSON)
     exchange = read(b"Welcome!\n" + run(tmp_path, ("20261101", "20261001")) + b"bye", TOKEN)
+    assert isinstance(exchange, Exchange)
     assert len(exchange.rows) == 15
     assert exchange.before.pids == "1"
     assert exchange.before.started is not None
@@ -63,8 +65,26 @@ def test_what_is_cut_off_or_of_no_shell_is_refused(tmp_path: Path) -> None:
         read(output[: output.index(b"columns")], TOKEN)
     with pytest.raises(PayloadError, match="shell"):
         read(b"Unknown command\n", TOKEN)
-    with pytest.raises(PayloadError, match="pid"):
-        read(output.replace(f"{TOKEN}< pid-after\n1".encode(), f"{TOKEN}< pid-after\n".encode()), TOKEN)
+
+
+@pytest.mark.parametrize(
+    ("what", "was", "becomes"),
+    [
+        ("clock", "date-after\n", "date-after\nx"),
+        ("boot id", "boot-before\n", "boot-before\nx"),
+        ("pidof", "pid-after\n1", "pid-after\n"),
+        ("started", "stat-before\n", "stat-before\nx"),
+        ("date -r", "files-before\n", "files-before\n /var/lib/nlbwmon/20261101.db.gz\n"),
+        ("uci", "settings\n", "none\n"),
+    ],
+)
+def test_a_fact_that_is_missing_proves_nothing(tmp_path: Path, what: str, was: str, becomes: str) -> None:
+    programs(tmp_path, JSON)
+    output = run(tmp_path).replace(f"{TOKEN}< {was}".encode(), f"{TOKEN}< {becomes}".encode())
+    answer = read(output, TOKEN)
+    assert not isinstance(answer, Exchange)
+    assert [what in missing for missing in answer.missing] == [True]
+    assert len(answer.rows) == 15
 
 
 def test_an_interval_that_is_not_known_is_refused(tmp_path: Path) -> None:
@@ -76,7 +96,7 @@ def test_an_interval_that_is_not_known_is_refused(tmp_path: Path) -> None:
 def test_a_restart_while_it_is_read_voids_it() -> None:
     router = Router("2026-11-20T12:00").shows(row(ONE, 1, 1))
     first, second = router.answer(), router.restarts().answer()
-    torn = Exchange(first.before, second.after, first.periods, first.rows, {})
+    torn = replace(first, after=second.after)
     with pytest.raises(VoidError):
         Readings("key").ask(torn, router.at)
 
@@ -95,8 +115,7 @@ def test_facts_of_clients() -> None:
 
 
 def named(exchange: Exchange, names: dict[str, str]) -> Exchange:
-    first, after = exchange.before, exchange.after
-    return Exchange(first, after, exchange.periods, exchange.rows, exchange.closed, names=names)
+    return replace(exchange, names=names)
 
 
 def test_the_recorded_document_is_what_the_fakes_replay() -> None:

@@ -10,10 +10,26 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, Literal
 
+from exporter.sources.nlbwmon.periods import dashed
+
 Format = Literal["json", "csv"]
 
 VERSION: Final = 1
 NLBW: Final = "/usr/sbin/nlbw"  # the PATH of dropbear is chosen when it is built (nlbwmon reference, §4.2)
+
+
+NEVER: Final = "29991231"
+"""A period that cannot be there: what answers it with rows answers everything with them."""
+
+
+def rows_alone(form: Format, label: str = "") -> str:
+    """What is sent where a key runs nothing but nlbw. label: of a period whose file is wanted instead."""
+    return f"{NLBW} -c {form} -t {dashed(label)}" if label else f"{NLBW} -c {form}"
+
+
+def periods_alone() -> str:
+    """The same for the list of periods."""
+    return f"{NLBW} -c list"
 
 
 def script(token: str, labels: Iterable[str] = (), form: Format = "json") -> str:

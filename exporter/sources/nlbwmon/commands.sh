@@ -2,6 +2,7 @@ exec </dev/null 2>/dev/null
 PATH=$PATH:/usr/sbin:/usr/bin:/sbin:/bin
 q() { n=$1; shift; printf '\n%s< %s\n' "$token" "$n"; "$@"; printf '\n%s> %s\n' "$token" "$?"; }
 settings() {
+    echo "section=$(uci -q get "nlbwmon.@nlbwmon[0]")"
     for k in database_interval refresh_interval database_directory database_limit; do
         echo "$k=$(uci -q get "nlbwmon.@nlbwmon[0].$k")"
     done

@@ -29,6 +29,8 @@ SUMMER: Final = 3_600.0
 FIRST: Final = 60.0
 """Seconds after a boot within which a daemon is its first; what another counted before it was no more than that."""
 
+_LIFE: Final = "boot", "pids", "label"  # what a mark holds beside the host key
+
 Counts = Mapping[str, Count]
 
 
@@ -81,17 +83,24 @@ def counts_of(rows: tuple[Row, ...]) -> dict[str, Count]:
 class Lives:
     """The lives of one daemon's rows, as far as this process saw them. `ask` what to read, then `enter` what came."""
 
-    def __init__(self, identity: str) -> None:
-        """identity: the pinned host key's fingerprint."""
+    def __init__(self, identity: str, resumed: str = "") -> None:
+        """identity: the pinned host key's fingerprint. resumed: the mark of the life that rows were last taken in; ""
+        where there is none, or rows were taken since of which nothing is proved.
+        """
         self._identity = identity
-        self._facts: Facts | None = None
-        self._period: Period | None = None
         self.mark = ""
+        self._daemon: tuple[str, str] | None = None
+        self._label = ""
         self._bases: Counts | None = None
         self._restarted = False
+        self._unsure = True
         self._counts: Counts = {}
         self._closings: tuple[Closing, ...] = ()
         self._left = 0
+        key, *life = resumed.split("|")
+        if key == identity and len(life) == len(_LIFE):
+            self.mark, self._daemon, self._label = resumed, (life[0], life[1]), life[2]
+            self._restarted, self._unsure = True, False  # for a row that was last taken before this life
 
     def ask(self, exchange: Exchange) -> tuple[str, ...]:
         """The labels of the periods that have to be read along with the rows. Raises VoidError."""
@@ -99,7 +108,7 @@ class Lives:
         if self._mark(exchange.before, here.period.label) == self.mark:
             return ()
         base = () if here.rolled else (here.period.label,)
-        return (*(period.label for period in self._closed(exchange, here)), *base)
+        return (*self._closed(exchange, here), *base)
 
     def enter(self, exchange: Exchange) -> None:
         """Take over the life that the rows were read in. `exchange` has the periods that `ask` names."""
@@ -113,6 +122,7 @@ class Lives:
             older = () if self._restarted else self._closings
             older = tuple(Closing(closing.mark, None, closing.finals) for closing in older)
             self._closings = (*older, *self._newly_closed(exchange, here)) if self._is_sound(facts, here) else ()
+            self._unsure = self._daemon is None
             base = None if here.rolled else exchange.closed.get(here.period.label)
             unknown = not self._is_sound(facts, here) or self._may_be_a_copy(exchange, here)
             self._bases = None if unknown else counts_of(base or ())
@@ -121,7 +131,7 @@ class Lives:
             self._left -= 1
             if not self._left:
                 self._closings = ()
-        self.mark, self._facts, self._period = mark, facts, here.period
+        self.mark, self._daemon, self._label = mark, (facts.boot, facts.pids), here.period.label
         self._counts = counts_of(exchange.rows)
 
     def life(self, key: str) -> Life:
@@ -150,19 +160,18 @@ class Lives:
         here, there = (standing(facts, exchange.periods) for facts in (exchange.before, exchange.after))
         if self._mark(exchange.before, here.period.label) != self._mark(exchange.after, there.period.label):
             raise VoidError
-        last = self._facts
-        if last and self._period and (last.boot, last.pids) == (exchange.before.boot, exchange.before.pids):
-            return self._went_on(exchange, here.period, self._period)
+        if self._daemon == (exchange.before.boot, exchange.before.pids):
+            return self._went_on(exchange, here.period)
         return here
 
     def _may_go_on(self, facts: Facts, here: Standing) -> bool:
         """Whether totals of a life before may go on in this one: /tmp/0.db outlives the daemon, but no boot."""
-        before = self._facts
         if not self._is_sound(facts, here):
             return False
-        if before is None:
+        if self._daemon is None:
             return True  # who did not see the life before cannot say
-        restarted = before.boot == facts.boot and before.pids != facts.pids
+        boot, pids = self._daemon
+        restarted = boot == facts.boot and pids != facts.pids
         return restarted or (self._restarted and self._left > 0)  # the ledger may not have taken the life before
 
     @staticmethod
@@ -176,23 +185,25 @@ class Lives:
         A boot that was not seen may have loaded an old period's file, and a kill after the boundary carried its rows
         into a period that has no file. The first daemon of a boot cannot have come that way.
         """
-        facts, before = exchange.before, self._facts
+        facts, before = exchange.before, self._daemon
         if here.rolled or exchange.closed.get(here.period.label) is not None:
             return False
         if facts.after_boot is not None and facts.after_boot < FIRST:
             return False
-        return before is None or before.boot != facts.boot
+        return before is None or before[0] != facts.boot
 
-    def _went_on(self, exchange: Exchange, shown: Period, last: Period) -> Standing:
+    def _went_on(self, exchange: Exchange, shown: Period) -> Standing:
         """Where a running daemon stands. It never goes back, whatever clocks and files say (database_archive())."""
         newest = exchange.periods[0]
-        if shown.label <= last.label < newest.label and self._fell(exchange):
+        if shown.label <= self._label < newest.label and self._fell(exchange):
             return Standing(newest, rolled=True)  # its file was deleted, or files do not say when they were written
-        return Standing(max(shown, last), rolled=True)
+        if shown.label < self._label:
+            return Standing(Period(self._label, shown.start), rolled=True)
+        return Standing(shown, rolled=True)
 
     def _fell(self, exchange: Exchange) -> bool:
         """Whether a row fell that no other can have driven out (nlbwmon reference, §1.5 case 6)."""
-        if len(self._counts) >= (exchange.limit or len(self._counts)):
+        if exchange.limit is not None and len(self._counts) >= exchange.limit:
             return False
         counts = counts_of(exchange.rows)
         return any(
@@ -200,31 +211,32 @@ class Lives:
             for now, before in ((counts.get(key, ZERO), before) for key, before in self._counts.items())
         )
 
-    def _closed(self, exchange: Exchange, here: Standing) -> tuple[Period, ...]:
-        """Periods that closed since the last reading, oldest first: our last one, and those in between."""
-        older = [period for period in reversed(exchange.periods) if period.label < here.period.label]
-        if self._period is None:
-            return tuple(older[-1:]) if here.rolled else ()
-        if self._period.label >= here.period.label:
+    def _closed(self, exchange: Exchange, here: Standing) -> tuple[str, ...]:
+        """Labels of periods that closed since the last reading, oldest first: our last one, and those in between."""
+        if self._daemon is None or self._label >= here.period.label:
             return ()
-        between = [period for period in older if period.label > self._period.label] if here.rolled else []
-        return (self._period, *between)
+        older = [period.label for period in reversed(exchange.periods) if period.label < here.period.label]
+        between = [label for label in older if label > self._label] if here.rolled else []
+        return (self._label, *between)
 
     def _newly_closed(self, exchange: Exchange, here: Standing) -> list[Closing]:
         facts = exchange.before
+        starts = {period.label: period.start for period in exchange.periods}
         found: list[Closing] = []
         followed = True
-        for period in self._closed(exchange, here):
-            rows = exchange.closed.get(period.label) if _is_its_own(facts, period.label) else None
-            mine = self._period is not None and period.label == self._period.label
+        for label in self._closed(exchange, here):
+            rows = exchange.closed.get(label) if _is_its_own(facts, label) else None
+            mine = label == self._label
             if rows is None:
                 # A daemon that was in this period has written its file. Where it is gone, the daemon may have been
                 # further on than it seemed, and what came next may hold bytes that are counted already.
                 followed = followed and not mine
                 continue
-            born_by_rollover = followed and facts.started is not None and facts.started < period.start
-            bases = self._bases if mine else ({} if born_by_rollover else None)
-            found.append(Closing(self.mark if mine else self._mark(facts, period.label), bases, counts_of(rows)))
+            if mine:
+                found.append(Closing(self.mark, None if self._unsure else self._bases, counts_of(rows)))
+                continue
+            born_by_rollover = followed and facts.started is not None and facts.started < starts[label]
+            found.append(Closing(self._mark(facts, label), {} if born_by_rollover else None, counts_of(rows)))
         return found
 
     def _mark(self, facts: Facts, label: str) -> str:

@@ -108,6 +108,17 @@ def csv_rows(text: bytes) -> Rows:
     return _rows(header, (_typed(header, fields) for fields in lines))
 
 
+def found_rows(output: bytes, form: str) -> Rows:
+    """The rows in what `nlbw` wrote by itself. Noise before and after them is passed over."""
+    start = output.find(b'{"columns"' if form == "json" else b'"family"\t')
+    if start < 0:
+        raise PayloadError("nlbw showed no rows")
+    if form == "csv":
+        return csv_rows(output[start:])
+    end = output.rfind(b"]}") + 2
+    return json_rows(output[start:end])
+
+
 def _fields(line: str) -> list[str]:
     try:
         return next(csv.reader([line.rstrip("\r")], delimiter="\t", strict=True), [])

@@ -2,71 +2,173 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
-from exporter.model import ZERO, Client, Collection, Count, CounterKey, Poll, Reading, SubjectKey
-from exporter.sources.nlbwmon.exchange import Exchange
+from exporter.model import ZERO, Client, Collection, Count, CounterKey, Life, Poll, Reading, SubjectKey
+from exporter.sources.nlbwmon.exchange import Answer, Exchange
 from exporter.sources.nlbwmon.lives import Lives, counts_of
-from exporter.sources.nlbwmon.payload import NO_MAC
+from exporter.sources.nlbwmon.payload import NO_MAC, Row
+from exporter.sources.nlbwmon.wans import Wans
+from exporter.sources.nlbwmon.watch import Watch
 
 CLOCK_TOLERANCE: Final = 300.0
 """Seconds by which the router's clock may be off ours: more, and its periods prove nothing (reference, §1.5 case 7)."""
 
+PROTOCOL_LIMIT: Final = 64
+"""Characters of a protocol's name: it comes from a file on the router."""
+
 CLIENTS: Final = Collection("client", "")
 SITE: Final = SubjectKey("site", "", "")
 
+Origin = tuple[Life | None, Count | None]
+"""What is proved of a row's life, and where it would have begun anew."""
+
 
 class Readings:
-    """Turns one router's exchanges into polls. `identity` is the fingerprint of its pinned host key."""
+    """Turns one router's exchanges into polls."""
 
-    def __init__(self, identity: str) -> None:
+    def __init__(
+        self, identity: str, resumed: str = "", *, protocols: bool = False, exclude: frozenset[str] = frozenset()
+    ) -> None:
+        """identity: the fingerprint of its pinned host key. resumed: see Lives. The others: see NlbwmonSettings."""
         self._identity = identity
-        self._lives = Lives(identity)
+        self._lives = Lives(identity, resumed)
+        self._wans = Wans(identity)
+        self._watch = Watch()
+        self._watch.known = bool(resumed)
+        self._protocols = protocols
+        self._exclude = exclude
+        self._names: dict[str, str] = {}
 
     def ask(self, exchange: Exchange, at: float) -> tuple[str, ...]:
         """The labels of the periods that this exchange needs beside its rows; it is made anew with them.
 
         at: our clock, Unix seconds. Raises VoidError.
         """
-        return () if _off(exchange, at) else self._lives.ask(exchange)
+        return () if off(exchange, at) else self._lives.ask(exchange)
 
     def poll(self, exchange: Exchange, at: float) -> Poll:
         """What one poll brought home. Raises VoidError."""
-        if _off(exchange, at):  # the ledger takes none of it, and a wrong clock's periods are not to be remembered
-            return self._poll(exchange, {}, proved=False)
+        if off(exchange, at):
+            return self._lines_alone(exchange, at)
         self._lives.enter(exchange)
+        counts = counts_of(exchange.rows)
+        known = self._watch.known
+        self._watch.see(exchange, counts)
+        for rows in exchange.closed.values():
+            self._name(rows or ())
+        self._name(exchange.rows)
         # A row that only the closed period has still has bytes to count there; the running one has none of it yet.
-        return self._poll(exchange, dict.fromkeys(sorted(self._lives.closed_keys), ZERO), proved=True)
-
-    def _poll(self, exchange: Exchange, gone: Mapping[str, Count], *, proved: bool) -> Poll:
-        counts = {**gone, **counts_of(exchange.rows)}
+        gone = dict.fromkeys(sorted(self._lives.closed_keys), ZERO)
         shared = self._lives.shared
-        readings: list[Reading] = []
+
+        def origin(key: str, _: Count) -> Origin:
+            life = shared or self._lives.life(key)
+            return life, life.base
+
+        # Rows that are all gone at once are no sign that everybody left: events may be missing.
+        whole = bool(exchange.rows) or not known
+        complete = {CLIENTS: self._lives.mark} if whole else {}
+        return self._poll(exchange, {**gone, **counts}, origin, complete, self._watch.words)
+
+    def unproved(
+        self,
+        answer: Answer,
+        at: float,
+        base: Callable[[str, Count], Count | None],
+        notices: tuple[str, ...],
+    ) -> Poll:
+        """The same of an answer that proves nothing of its rows' lives. base: where a row would have begun anew."""
+        # What is proved later on proves nothing of a row that was last taken here.
+        self._lives = Lives(self._identity)
+        if off(answer, at):
+            return self._lines_alone(answer, at)
+        counts = counts_of(answer.rows)
+        self._watch.see(answer, counts)
+        self._name(answer.rows)
+
+        def origin(key: str, count: Count) -> Origin:
+            return None, base(key, count)
+
+        return self._poll(answer, counts, origin, {CLIENTS: ""}, (*notices, *self._watch.words))
+
+    def _lines_alone(self, answer: Answer, at: float) -> Poll:
+        """While the router's clock is wrong its periods prove nothing; its lines do not depend on a clock."""
+        ahead = (answer.at or 0.0) - at
+        lines, gear = self._wans.read(answer.network, answer.boot)
+        side = "ahead of" if ahead > 0 else "behind"
+        notice = (
+            f"the router's clock is {abs(ahead) / 60:.0f} minutes {side} ours: clients' bytes count again once it is"
+            " right; check NTP on both"
+        )
+        return Poll(
+            identity=self._identity,
+            readings=lines,
+            gear=gear,
+            refresh=answer.refresh,
+            rows=len(answer.rows),
+            rows_limit=answer.limit,
+            notices=(notice,),
+        )
+
+    def _poll(
+        self,
+        answer: Answer,
+        counts: Mapping[str, Count],
+        origin: Callable[[str, Count], Origin],
+        complete: Mapping[Collection, str],
+        notices: tuple[str, ...],
+    ) -> Poll:
+        lines, gear = self._wans.read(answer.network, answer.boot)
+        if len(self._names) > 2 * len(counts):
+            self._names = {key: self._names[key] for key in counts.keys() & self._names.keys()}
+        readings: list[Reading] = list(lines)
         clients: dict[str, Client] = {}
         for key, count in counts.items():
             client, mac, ip = _whose(key)
-            life = (shared or self._lives.life(key)) if proved else None
-            base = life.base if life else None
-            subjects = (SubjectKey("client", "", client), SITE)
+            if mac in self._exclude:
+                continue
+            life, base = origin(key, count)
+            subjects = self._subjects(key, client)
             readings.append(Reading(CounterKey("client", "", key), subjects, count, life=life, base=base))
             if client not in clients or (":" in clients[client].ip and ":" not in ip):
-                clients[client] = _client(client, mac, ip, exchange.names)
+                clients[client] = _client(client, mac, ip, answer.names)
         return Poll(
             identity=self._identity,
             readings=tuple(readings),
             clients=tuple(clients.values()),
-            complete={CLIENTS: self._lives.mark} if proved else {},
-            refresh=exchange.refresh,
-            meter_at=exchange.after.at,
-            clock_bound=True,
-            bad_records=dict(Counter(exchange.bad)),
+            gear=gear,
+            complete=complete,
+            refresh=answer.refresh,
+            meter_at=answer.at,
+            clock_bound=answer.at is not None,
+            bad_records=answer.bad,
+            lasting=True,
+            rows=len(answer.rows),
+            rows_limit=answer.limit,
+            notices=notices,
         )
 
+    def _name(self, rows: tuple[Row, ...]) -> None:
+        """Remember what the router calls the protocols of rows. A name that changed holds from now on."""
+        for row in rows:
+            name = (row.layer7 or "").strip().lower()[:PROTOCOL_LIMIT] or "other"
+            if self._names.get(row.key) != name:
+                self._names[row.key] = name
 
-def _off(exchange: Exchange, at: float) -> bool:
-    return abs(exchange.after.at - at) > CLOCK_TOLERANCE
+    def _subjects(self, key: str, client: str) -> tuple[SubjectKey, ...]:
+        name = self._names.get(key, "other")
+        family = "ipv6" if key.startswith("6|") else "ipv4"
+        subjects = SubjectKey("client", "", client), SITE, SubjectKey("protocol", "", f"{family}|{name}")
+        if not self._protocols:
+            return subjects
+        return (*subjects, SubjectKey("client_protocol", "", f"{client}|{name}"))
+
+
+def off(answer: Answer, at: float) -> bool:
+    """Whether the router's clock is too far off ours, `at`, for its periods to prove anything."""
+    return answer.at is not None and abs(answer.at - at) > CLOCK_TOLERANCE
 
 
 def _whose(key: str) -> tuple[str, str, str]:

@@ -21,6 +21,7 @@ from exporter.sources.nlbwmon.keys import disabled_for, pinned_kinds, private_ke
 from exporter.sources.nlbwmon.settings import NlbwmonSettings
 
 OUTPUT_LIMIT: Final = 32 * 1024 * 1024
+LAST_WORD: Final = 2.0  # seconds after its output that a command's status is waited for
 _CHUNK: Final = 64 * 1024
 _TROUBLE: Final = (paramiko.SSHException, OSError, EOFError)
 
@@ -64,7 +65,10 @@ class _Connection:
 
 
 class Router:
-    """Runs commands on one router. It belongs to one thread; call `begin` before the commands of one poll."""
+    """Runs commands on one router. It belongs to one thread; call `begin` before the commands of one poll.
+
+    connections: how many were opened so far. status: what the last command ended with; None where it was not told.
+    """
 
     def __init__(self, settings: NlbwmonSettings, output_limit: int = OUTPUT_LIMIT) -> None:
         """output_limit: bytes that one command may write."""
@@ -74,6 +78,8 @@ class Router:
         self._wire: socket.socket | None = None
         self._connection: _Connection | None = None
         self._expired = False
+        self.connections = 0
+        self.status: int | None = None
 
     def begin(self) -> None:
         """All commands from here on have to end within the settings' timeout."""
@@ -129,7 +135,9 @@ class Router:
             # Two streams would have to be emptied in turn, or one of them fills up and both stand still.
             channel.set_combine_stderr(True)
             channel.exec_command(command)
-            return self._read(channel)
+            output = self._read(channel)
+            self.status = channel.exit_status if self._ended(channel) else None
+            return output
 
     def _read(self, channel: paramiko.Channel) -> bytes:
         parts: list[bytes] = []
@@ -145,6 +153,10 @@ class Router:
             raise EOFError  # cut off is not the end
         return b"".join(parts)
 
+    def _ended(self, channel: paramiko.Channel) -> bool:
+        """Whether the command's status came. It is told after all output, and not by every server."""
+        return channel.status_event.wait(min(LAST_WORD, self._left())) and channel.exit_status >= 0
+
     def _alive(self) -> bool:
         return self._connection is not None and self._connection.transport.is_active()
 
@@ -153,6 +165,7 @@ class Router:
             address = (self._settings.host, self._settings.port)
             self._wire = socket.create_connection(address, timeout=self._left())
             self._connection = _Connection(self._settings, self._wire, self._until)
+            self.connections += 1
         return self._connection
 
     def _left(self) -> float:

@@ -23,8 +23,9 @@ _CHANGED = (
 _ENDINGS: dict[int, tuple[Reason, str, str]] = {
     247: (
         "unreachable",
-        "nlbwmon is not running, or this user may not talk to it",
-        "start it with `service nlbwmon start`; where it does not stay, `logread -e nlbwmon` says why; log in as root",
+        "nlbwmon is not running, or this user may not read its socket",
+        "log in as root; start it with `service nlbwmon start`; where it ends again, `logread -e nlbwmon` says why:"
+        " a file in its database_directory is damaged (move the newest away), or database_limit was lowered below it",
     ),
     195: ("protocol", "nlbwmon had no data this time", "if it stays so, `logread -e nlbwmon` on the router says why"),
     127: ("forbidden", "nlbw is not installed", "install it with `opkg install nlbwmon` or `apk add nlbwmon`"),
@@ -37,6 +38,14 @@ def of_status(status: int, where: str) -> SourceError:
     """The error that a poll fails with where `nlbw` ended with this status."""
     reason, what, remedy = _ENDINGS.get(status, ("protocol", f"nlbw ended with status {status}", ""))
     return SourceError(reason, f"{where}: {what}", remedy=remedy)
+
+
+def refused(where: str) -> SourceError:
+    """The error that a poll fails with where the log-in runs neither our commands nor `nlbw`."""
+    remedy = "bind the key to the exporter's own command, or to none (docs/openwrt.md)"
+    return SourceError(
+        "forbidden", f"{where}: this log-in runs neither the exporter's commands nor nlbw", remedy=remedy
+    )
 
 
 def in_words(error: Exception, where: str) -> SourceError:
