@@ -8,6 +8,7 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -76,7 +77,7 @@ def _planned(config: Config, entry: SourceEntry) -> Planned:
     # Files that a connection is made with. known_hosts is read anew by each, and other routers have their lines in it.
     files = [getattr(entry, key, None) for key in ("ca_file", "key_file")]
     contents = tuple(_digest(path) for path in files if path is not None)
-    return Planned(facts_of(config, entry), lambda _: SOURCES[entry.kind](settings), (entry, contents))
+    return Planned(facts_of(config, entry), lambda marks: SOURCES[entry.kind](settings, marks), (entry, contents))
 
 
 def _digest(path: Path) -> bytes:

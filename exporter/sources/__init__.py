@@ -6,9 +6,12 @@ what it needs to reach its meters takes longer to import than the rest of the ex
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from exporter.model import Collection
+from exporter.model import Collection
 from exporter.sources.base import REASONS, Reason, Source, SourceError
 
 if TYPE_CHECKING:
@@ -16,17 +19,31 @@ if TYPE_CHECKING:
     from exporter.sources.nlbwmon import NlbwmonSettings
     from exporter.sources.unifi import UnifiSettings
 
+_NOTHING: Final[Mapping[Collection, str]] = MappingProxyType({})
 
-def _unifi(settings: UnifiSettings) -> Source:
+
+Marks = Mapping[Collection, str]
+"""The life that each collection was last read to the end in, as the state remembers it."""
+
+_NONE: Final[Marks] = MappingProxyType({})
+
+
+class Factory(Protocol):
+    """Makes a source of the settings type of its own kind, which is what the Any stands for."""
+
+    def __call__(self, settings: Any, resumed: Marks = ..., /) -> Source: ...
+
+
+def _unifi(settings: UnifiSettings, _: Marks = _NONE) -> Source:
     from exporter.sources.unifi import UnifiSource
 
     return UnifiSource(settings)
 
 
-def _nlbwmon(settings: NlbwmonSettings) -> Source:
+def _nlbwmon(settings: NlbwmonSettings, resumed: Marks = _NONE) -> Source:
     from exporter.sources.nlbwmon import NlbwmonSource
 
-    return NlbwmonSource(settings)
+    return NlbwmonSource(settings, resumed=resumed)
 
 
 def _check_unifi(name: str, settings: UnifiSettings, _interval: float) -> Iterator[Finding]:
@@ -41,8 +58,7 @@ def _check_nlbwmon(name: str, settings: NlbwmonSettings, interval: float) -> Ite
     return check(name, settings, interval)
 
 
-# Each factory takes the settings type of its own kind, which is what the Any stands for.
-SOURCES: Final[dict[str, Callable[[Any], Source]]] = {"unifi": _unifi, "nlbwmon": _nlbwmon}
+SOURCES: Final[dict[str, Factory]] = {"unifi": _unifi, "nlbwmon": _nlbwmon}
 
 # Each tries one source out, by its name, the same settings and its interval in seconds, and says step by step how it
 # went.
