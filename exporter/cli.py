@@ -118,6 +118,54 @@ def _load(config: Path) -> Config:
 
 
 @app.command()
+def forget(
+    client: Annotated[str, typer.Argument(help="Its MAC or IP address, pseudonym, or name in the configuration.")],
+    config: Annotated[Path, typer.Option(help="The configuration file.")] = Path("config.yaml"),
+    source: Annotated[str | None, typer.Option(help="Only in this source.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Take a client out of the state for good. The sums of its sites keep its bytes. Not while the exporter runs."""
+    from exporter.commands import forget as command
+    from exporter.store import StateError
+
+    loaded = _load(config)
+    try:
+        clients = command.look_up(loaded, client, source)
+        for each in sorted(clients):
+            typer.echo(f"{each.client} in source {each.source}{f', site {each.site}' if each.site else ''}")
+        if not yes:
+            typer.confirm("Forget it, its totals and its history? This cannot be undone.", abort=True)
+        typer.echo(command.forget(loaded, clients))
+    except command.UnclearError as error:
+        _refuse(str(error))
+    except StateError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+
+
+@app.command()
+def whois(
+    pseudonym: Annotated[str, typer.Argument(help="What stands on the page, such as anon-0123456789abcdef.")],
+    config: Annotated[Path, typer.Option(help="The configuration file.")] = Path("config.yaml"),
+) -> None:
+    """Say whose a pseudonym is, with the key in the state."""
+    from exporter.commands.forget import whois as resolve
+    from exporter.store import StateError
+
+    loaded = _load(config)
+    try:
+        found = resolve(loaded.state, pseudonym)
+    except StateError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    for address in found:
+        typer.echo(address)
+    if not found:
+        typer.echo("Nobody in the state has this pseudonym.", err=True)
+        raise typer.Exit(1)
+
+
+@app.command()
 def demo(
     listen: Annotated[
         str, typer.Option(envvar="BANDWIDTH_LISTEN", help="Where to serve, as host:port.")
