@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -90,6 +91,56 @@ def check(
         typer.echo("stopped before all was tried", err=True)
         raise typer.Exit(INTERRUPTED) from None
     raise typer.Exit(exit_status(found))
+
+
+@app.command()
+def pin(
+    source: Annotated[str, typer.Argument(help="The source's name.", show_default=False)],
+    config: Annotated[Path, typer.Option(help="The configuration file.")] = Path("config.yaml"),
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask: what it shows was compared already.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Trust another one than before.")] = False,
+) -> None:
+    """Show who a source is, and on a yes trust it: a router's SSH host key, or a controller's certificate.
+
+    The key goes into the source's known_hosts, the certificate's fingerprint into the configuration. The exit status
+    is 0 if the source is trusted now, 1 if it is not, 2 if nobody can be asked or the file is wrong.
+    """
+    entry = _entry(_load(config), source, config)
+    from exporter.config.errors import one_line
+    from exporter.pin import PinError, offer_of
+    from exporter.sources import SourceError
+
+    try:
+        offer = offer_of(entry, config, os.environ)
+        for line in offer.lines:
+            typer.echo(one_line(line))
+        if offer.pinned:
+            typer.echo(f"{entry.name} is trusted by it already")
+            return
+        if offer.changed and not replace:
+            _fail(offer.changed)
+        if offer.obstacle:
+            _fail(offer.obstacle)
+        if not yes and not sys.stdin.isatty():
+            _refuse("Nobody can be asked here, so nothing was written. Compare it, then say --yes.")
+        if not yes and not typer.confirm("Is it the same, and to be trusted?"):
+            _fail("nothing was written")
+        typer.echo(one_line(offer.write()))
+    except (PinError, SourceError) as error:
+        _fail(str(error))
+
+
+def _fail(words: str) -> NoReturn:
+    typer.echo(words, err=True)
+    raise typer.Exit(1)
+
+
+@app.command()
+def openwrt_script() -> None:
+    """Print the command for a restricted key: it tells a router's numbers to the exporter and does nothing else."""
+    from exporter.sources.nlbwmon import forced_command
+
+    typer.echo(forced_command(), nl=False)
 
 
 def _entry(loaded: Config, name: str, config: Path) -> SourceEntry:

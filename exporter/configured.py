@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, overload
 
 from exporter.model import Contract
 from exporter.naming import People, Person
@@ -20,6 +20,10 @@ SCOPES: Final[Mapping[str, str]] = {"unifi": "attached", "nlbwmon": "internet"}
 """What each kind of source meters; the label `scope` of bandwidth_source_info."""
 
 
+@overload
+def settings_of(entry: UnifiSource) -> UnifiSettings: ...
+@overload
+def settings_of(entry: NlbwmonSource) -> NlbwmonSettings: ...
 def settings_of(entry: SourceEntry) -> UnifiSettings | NlbwmonSettings:
     """How the source reaches what it polls."""
     return _unifi(entry) if entry.kind == "unifi" else _nlbwmon(entry)

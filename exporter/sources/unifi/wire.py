@@ -167,18 +167,23 @@ def connect(host: str, port: int, context: Context) -> socket.socket:
     raise trouble
 
 
-def shown_fingerprint(url: str, seconds: float) -> str:
-    """The fingerprint of the certificate that a server shows, believed from nobody. "" where it shows none in time."""
-    context = context_for(verify=False)
+def shown_certificate(url: str, seconds: float, fingerprint: str = "") -> bytes:
+    """The certificate that a server shows (DER), believed from nobody unless its fingerprint is given.
+
+    Raises OSError (WrongCertificateError, TimeoutError, …) and UnicodeError.
+    """
+    context = context_for(verify=False, fingerprint=fingerprint)
     context.until = time.monotonic() + seconds
     parts = urlsplit(url)
     host = parts.hostname or ""
-    with (
-        suppress(OSError, UnicodeError),
-        connect(host, parts.port or 443, context) as plain,
-        context.wrap_socket(plain, server_hostname=host) as tls,
-    ):
-        return fingerprint_of(tls.getpeercert(binary_form=True) or b"")
+    with connect(host, parts.port or 443, context) as plain, context.wrap_socket(plain, server_hostname=host) as tls:
+        return tls.getpeercert(binary_form=True) or b""
+
+
+def shown_fingerprint(url: str, seconds: float) -> str:
+    """The fingerprint of the certificate that a server shows, believed from nobody. "" where it shows none in time."""
+    with suppress(OSError, UnicodeError):
+        return fingerprint_of(shown_certificate(url, seconds))
     return ""
 
 
