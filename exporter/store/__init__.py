@@ -2,5 +2,6 @@
 
 from exporter.store.errors import StateError
 from exporter.store.state import State
+from exporter.store.upkeep import Retention
 
-__all__ = ["State", "StateError"]
+__all__ = ["Retention", "State", "StateError"]

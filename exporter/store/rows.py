@@ -171,12 +171,23 @@ def _write_subjects(
     shown = {key: count for key, count in share.shown.items() if count is not None}
     cleared = [key for key, count in share.shown.items() if count is None and key in ids]
     for keys in (totals, shown):
-        new = {key: next(free) for key in keys if key not in ids}
-        connection.executemany(_ADD_SUBJECT, ((number, share.name, *key) for key, number in new.items()))
-        ids.update(new)
+        name_subjects(connection, share.name, keys, ids, free)
     connection.executemany(_SET_TOTAL, _counts(totals, ids))
     connection.executemany(_SET_SHOWN, _counts(shown, ids))
     connection.executemany(_CLEAR_SHOWN, ((ids[key],) for key in cleared))
+
+
+def name_subjects(
+    connection: sqlite3.Connection,
+    source: str,
+    subjects: Iterable[SubjectKey],
+    ids: dict[SubjectKey, int],
+    free: Iterator[int],
+) -> None:
+    """Give a row to every one of the subjects that has none, inside the caller's transaction."""
+    new = {key: next(free) for key in subjects if key not in ids}
+    connection.executemany(_ADD_SUBJECT, ((number, source, *key) for key, number in new.items()))
+    ids.update(new)
 
 
 def _taken(counters: Mapping[CounterKey, Counter], ids: Mapping[CounterKey, int]) -> Iterable[tuple[object, ...]]:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import sqlite3
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
-from exporter.model import Memory, Write
+from exporter.model import Count, Memory, SubjectKey, Write
 from exporter.store import database, rows
-from exporter.store.errors import StateError, explained, from_system, result_code
+from exporter.store.archive import Archive
+from exporter.store.errors import StateError, explained, from_code, from_system, result_code
 from exporter.store.lock import Lock
 from exporter.store.rows import Ids
+from exporter.store.upkeep import Retention
+
+log = logging.getLogger(__name__)
 
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
@@ -28,6 +34,7 @@ class State:
         self._lock = lock
         self._guard = threading.Lock()
         self._ids: dict[str, Ids] = {}
+        self._archive = Archive()
         self._connection: sqlite3.Connection | None = None
         self._closed = False
         try:
@@ -80,11 +87,10 @@ class State:
         """All that is remembered of the source `name`; empty where it is unknown. Raises StateError."""
         with self._guard, explained(self._path, f"cannot load the source {name!r}"):
             try:
-                memory, self._ids[name] = rows.read(self._ready(), name)
+                return self._learn(self._ready(), name)
             except BaseException as error:
                 self._recover(error)
                 raise
-        return memory
 
     def commit(self, writes: Sequence[Write], scraped_at: float | None = None) -> None:
         """Make all of it durable in one transaction. `scraped_at`: see the property; None leaves it as it is.
@@ -99,9 +105,39 @@ class State:
                 # They may name rows that were rolled back.
                 for write in writes:
                     self._ids.pop(write.name, None)
+                self._archive.forget()
                 raise
             if scraped_at is not None:
                 self._scraped_at = scraped_at
+            self._archive.adopt(writes)
+            self._tend(writes)
+
+    def keep(self, zone: ZoneInfo, retention: Retention) -> None:
+        """By whose midnight days are cut from now on, and for how long history is kept.
+
+        Days of another time zone are made anew where there are five minutes of them. Raises StateError, with nothing
+        changed. Until it is called, days are cut as they were, or else in UTC, and nothing is removed.
+        """
+        with self._guard, explained(self._path, "cannot change the time zone of its days"):
+            try:
+                connection = self._ready()
+                with database.transaction(connection):
+                    self._archive.recut(connection, zone)
+                self._archive.keep(zone, retention)
+                names = list(self._ids)
+                self._ids.clear()
+                for name in names:
+                    self._learn(connection, name)
+            except BaseException as error:
+                self._recover(error)
+                raise
+
+    def today(self, now: float) -> Mapping[str, Mapping[SubjectKey, Count]]:
+        """Bytes since midnight, by source, of every subject that moved any. now: Unix seconds.
+
+        Any thread may ask at any time: it waits for no commit, and no commit for it.
+        """
+        return self._archive.today(now)
 
     def close(self) -> None:
         """Close the file and let another exporter have it. A second call does nothing."""
@@ -118,13 +154,35 @@ class State:
         with database.transaction(connection):
             for write in writes:
                 if write.name not in self._ids:
-                    self._ids[write.name] = rows.read(connection, write.name)[1]
-                rows.write(connection, write, self._ids[write.name], self._free)
+                    self._learn(connection, write.name)
+                ids = self._ids[write.name]
+                rows.write(connection, write, ids, self._free)
+                self._archive.add(connection, write, ids.subjects, self._free)
             if scraped_at is not None:
                 rows.set_meta(connection, "scraped_at", repr(float(scraped_at)))
 
+    def _learn(self, connection: sqlite3.Connection, name: str) -> Memory:
+        memory, ids = rows.read(connection, name)
+        self._archive.learn(connection, name, memory, ids.subjects)
+        self._ids[name] = ids
+        return memory
+
+    def _tend(self, writes: Sequence[Write]) -> None:
+        """A step of what the archive has to do now and then. The polls are durable, so its failure is not theirs."""
+        if self._connection is None or not writes:
+            return
+        try:
+            with database.transaction(self._connection):
+                progress = self._archive.tend(self._connection, max(write.changes.source.at for write in writes))
+        except sqlite3.Error as error:
+            self._recover(error)
+            log.warning("%s", from_code(self._path, "cannot make hours and days", result_code(error), str(error)))
+        else:
+            self._archive.progress = progress
+
     def _connect(self) -> sqlite3.Connection:
         connection = database.open_checked(self._path)
+        self._archive.open(connection)
         self._free = rows.free_ids(connection)
         file = self._path.stat()
         self._inode = (file.st_dev, file.st_ino)

@@ -31,6 +31,7 @@ _names = st.sampled_from(["", "a", "A", "default", "é'\"\0%", "0"])
 _kinds = st.sampled_from(["client", "site"])
 _integers = st.integers(0, 2**63 - 1)
 _floats = st.floats(allow_nan=False)
+_times = st.floats(0, 4e9)
 _counts = st.builds(Count, _integers, _integers, _integers, _integers)
 _counters = st.builds(
     Counter,
@@ -50,7 +51,7 @@ _counter_keys = st.builds(CounterKey, _kinds, _names, _names)
 _subject_keys = st.builds(SubjectKey, _kinds, _names, _names)
 _changes = st.builds(
     Changes,
-    source=st.builds(Source, st.none() | _names, _integers, _floats, _floats, _integers),
+    source=st.builds(Source, st.none() | _names, _integers, _floats, _times, _integers),
     counters=st.dictionaries(_counter_keys, _counters, max_size=6),
     gone=st.frozensets(_counter_keys, max_size=3),
     totals=st.dictionaries(_subject_keys, _counts, max_size=6),

@@ -1,0 +1,62 @@
+"""What a poll adds to the archive: by how much totals grew, and over which interval."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from exporter.accounting.buckets import HOUR, Span, bucket_of, buckets, share, span
+from exporter.accounting.days import day_of, day_start
+from exporter.model import ZERO, Changes, Count, Source, SubjectKey
+
+LONGEST: Final = HOUR
+"""Seconds. A longer interval is kept as one, however seldom a source is polled."""
+
+
+class Moved(NamedTuple):
+    """Bytes of one subject: download, upload. A total that a restored meter set back is the one way below 0."""
+
+    subject: SubjectKey
+    download: int
+    upload: int
+
+
+class Growth(NamedTuple):
+    """What one poll adds. whole: it is kept as an interval, because nobody knows in which buckets it moved."""
+
+    over: Span
+    moved: list[Moved]
+    whole: bool
+
+
+def growth(before: Source, totals: Mapping[SubjectKey, Count], changes: Changes) -> Growth:
+    """The difference between `totals` (as of `before`, the poll before) and what `changes` makes of them."""
+    after = changes.source
+    over = span(before.at if before.number else None, after.at, after.tick - before.tick)
+    moved = []
+    for subject, total in changes.totals.items():
+        known = totals.get(subject, ZERO)
+        download, upload = total.download - known.download, total.upload - known.upload
+        if download or upload:
+            moved.append(Moved(subject, download, upload))
+    silent = changes.gap or over.end - over.start > LONGEST
+    return Growth(over, moved, silent and len(buckets(over)) > 1)
+
+
+def at_midnight(totals: Mapping[SubjectKey, Count], added: Growth, day: int, zone: ZoneInfo) -> dict[SubjectKey, Count]:
+    """The totals with which `day` began, on which `added` ends and before which `totals` stood."""
+    begun, (start, end, _) = day_start(day, zone), added.over
+    opening = dict(totals)
+    if start < begun:
+        for subject, download, upload in added.moved:
+            known = totals.get(subject, ZERO)
+            opening[subject] = Count(
+                known.download + share(download, start, end, begun), known.upload + share(upload, start, end, begun)
+            )
+    return opening
+
+
+def last_day(over: Span, zone: ZoneInfo) -> int:
+    """The day on which an interval ends."""
+    return day_of(bucket_of(over.end), zone)
