@@ -341,6 +341,8 @@ class Committer:
         health = runtime.health
         voice.answers(runtime, self._clock.steady())
         voice.polled(runtime, step.changes, len(step.clients))
+        if runtime.memory.source.number:
+            runtime.recent.add(step.changes.source.tick - runtime.memory.source.tick, step.changes.increases)
         runtime.memory.take(step.changes, step.plan.shown)
         runtime.stage.adopt(step.plan)
         runtime.waiting_gap = step.waiting_gap

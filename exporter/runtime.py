@@ -18,6 +18,7 @@ from exporter.model import ZERO, Client, Contract, Count, Gear, Memory, SubjectK
 from exporter.naming import People
 from exporter.privacy import OPEN, Privacy
 from exporter.protocol_lines import render_protocols
+from exporter.recent import Recent
 from exporter.series import Stage, shown_count
 
 COUNTED_KINDS = ("client", "device", "wan", "port")
@@ -87,6 +88,7 @@ class Runtime:
     over: int | None = None
     notices: tuple[str, ...] = ()
     doubts: set[str] = field(default_factory=set)
+    recent: Recent = field(default_factory=Recent)
 
     def render(self, people: People, privacy: Privacy = OPEN) -> Blocks:
         """The source's part of the page: one block of lines for each family that has samples."""
@@ -106,6 +108,7 @@ class Runtime:
         self.met.clear()
         self.rows = self.rows_limit = self.over = None
         self.notices = ()
+        self.recent.clear()
 
     def meet(self, increases: Mapping[SubjectKey, Count], at: float) -> None:
         """Take in whose bytes moved in a poll at `at` (Unix seconds), where that alone tells who is there."""

@@ -27,6 +27,7 @@ from exporter.configured import people_of
 from exporter.exposition import Exposition, Page
 from exporter.fleet import Fleet, Planned, fixed
 from exporter.naming import People
+from exporter.overview import source_view
 from exporter.poller import Poller
 from exporter.privacy import privacy_of
 from exporter.reload import Configuration, Reloaded, Reloads, planned_of
@@ -36,7 +37,7 @@ from exporter.sources import Source
 from exporter.store import State, StateError
 from exporter.web import make_app
 from exporter.web.server import WebServer
-from exporter.web.status import status_page
+from exporter.web.status import Status, local_time, status_page
 from exporter.web.webconfig import WebConfigFile, exposed
 
 if TYPE_CHECKING:
@@ -120,6 +121,7 @@ class Exporter:
         self._reloads = Reloads(self._reload)
         self._reloaded = Reloaded(successful=True, at=clock.wall())
         self._scraped = False
+        self.warnings: Callable[[], tuple[str, ...]] = tuple
         self.privacy = privacy_of(settings.names, settings.hash_mac, self.state.pseudonym_key)
         self.scrapes = Scrapes(settings.new_series_hold, _steady_of(self.state.scraped_at, clock))
         own = Own(lambda: self.committer.commit_failures, lambda: self._reloaded)
@@ -258,14 +260,23 @@ class Exporter:
 
     def status(self) -> str:
         """The page for people."""
-        return status_page(
-            list(self.committer.runtimes.values()),
-            self.settings.people,
-            version=exporter.__version__,
+        people, privacy = self.settings.people, self.privacy
+        runtimes = list(self.committer.runtimes.values())
+        facts = [
+            f"version {exporter.__version__}",
+            f"Python {platform.python_version()}",
+            f"state {self.settings.state}",
+        ]
+        if self._configuration is not None:
+            facts.append(f"configuration read {local_time(self._reloaded.at)}")
+        status = Status(
+            sources=tuple(source_view(runtime, people, privacy, None) for runtime in runtimes),
             banner=self.settings.banner,
-            trouble=self.healthy() or self.committer.commit_error or self.config_trouble,
-            privacy=self.privacy,
+            troubles=tuple(map(privacy.text, (self.healthy(), self.committer.commit_error))),
+            warnings=tuple(map(privacy.text, (self.config_trouble, *self.warnings()))),
+            facts=tuple(facts),
         )
+        return status_page(status, self._clock.wall())
 
 
 def _steady_of(wall: float | None, clock: Clock) -> float | None:
@@ -304,6 +315,7 @@ def serve(
             for line in str(error).splitlines():
                 log.critical("%s", line)
             return 1
+        running.warnings = lambda: _warnings(settings.host, web)
         server = _Server(make_app(running, running), listener, web)
         server.leaving = running.leave
 
@@ -328,6 +340,13 @@ def serve(
             log.warning("%s", warning)
         server.run()
     return 0
+
+
+def _warnings(host: str, web: WebConfigFile | None) -> tuple[str, ...]:
+    """What of the web server should be mended."""
+    if web is None:
+        return (exposed(host, None),)
+    return web.problem, exposed(host, web.current())
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -1,95 +1,112 @@
-"""The page at /: what a person wants to know first, without scripts or anything from elsewhere."""
+"""The page at /: what a person wants to know first, without scripts or anything from elsewhere.
+
+The template escapes whatever is put in: names come from everybody on the LAN.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from html import escape
+from functools import cache
+from importlib import resources
+from typing import Final
 
-from exporter.committer import human_bytes
-from exporter.model import Client
-from exporter.naming import People
-from exporter.privacy import OPEN, Privacy
-from exporter.runtime import Runtime
+import jinja2
+from msgspec import Struct
 
-TOP = 10
-"""Clients shown for each source."""
+from exporter.overview import OwnerRow, SourceView
+from exporter.voice import human_bytes
 
-_HEAD = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Bandwidth Exporter</title>
-<style>
-:root { color-scheme: light dark }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; padding: 1rem }
-table { border-collapse: collapse; width: 100% }
-td, th { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid #8884; overflow-wrap: anywhere }
-td.n, th.n { text-align: right; white-space: nowrap }
-.banner { background: #b58900; color: #000; padding: .5rem 1rem; border-radius: .3rem }
-.bad { color: #c33; font-weight: 600 }
-footer { margin-top: 2rem; opacity: .7 }
-</style>
-"""
+DOUBTS: Final = {
+    "fallen": (
+        "counter fell, and waits for the next poll to say whether it began again",
+        "counters fell, and wait for the next poll to say whether they began again",
+    ),
+    "implausible": (
+        "counter showed more than its link can carry, and waits for the next polls",
+        "counters showed more than their links can carry, and wait for the next polls",
+    ),
+}
+"""What is said of one counter that is not believed yet, and of several."""
 
 
-def status_page(
-    runtimes: Iterable[Runtime], people: People, *, version: str, banner: str, trouble: str, privacy: Privacy = OPEN
-) -> str:
-    """The whole page. banner: words for the top of it, or "". trouble: what keeps the exporter from counting, or ""."""
-    parts = [_HEAD, "<h1>Bandwidth Exporter</h1>"]
-    if banner:
-        parts.append(f'<p class="banner">{escape(banner)}</p>')
-    if trouble:
-        parts.append(f'<p class="bad">{escape(privacy.text(trouble))}</p>')
-    for runtime in runtimes:
-        parts += [_source(runtime, privacy), _clients(runtime, people, privacy)]
-    parts.append(f'<footer><a href="/metrics">Metrics</a> · version {escape(version)}</footer></html>')
-    return "\n".join(parts).encode("utf-8", "replace").decode()  # a name or an answer may hold half a character
+class Status(Struct, frozen=True):
+    """All that the page shows.
+
+    banner: words for the top of it, or "". troubles: what keeps the exporter from counting. warnings: what does not,
+    and should be mended all the same. facts: version, configuration, state: what a person is asked for in a report.
+    """
+
+    sources: tuple[SourceView, ...]
+    banner: str = ""
+    troubles: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    owners: tuple[OwnerRow, ...] = ()
+    facts: tuple[str, ...] = ()
 
 
-def _source(runtime: Runtime, privacy: Privacy) -> str:
-    health = runtime.health
-    state = (
-        "up"
-        if health.up
-        else f'<span class="bad">down: {escape(privacy.text(health.last_error)) or "no poll yet"}</span>'
+def status_page(status: Status, now: float) -> str:
+    """The whole page, as it is at `now` (Unix seconds)."""
+    text = _template().render(
+        banner=status.banner,
+        troubles=[words for words in status.troubles if words],
+        warnings=[words for words in status.warnings if words],
+        sources=status.sources,
+        owners=status.owners,
+        facts=status.facts,
+        doubts=DOUBTS,
+        now=now,
     )
-    last = _when(health.last_success) if health.last_success else "never"
-    return (
-        f"<h2>{escape(runtime.facts.name)}</h2><p>{escape(runtime.facts.kind)}, {state}. "
-        f"Last success {last}, every {runtime.facts.interval:g} s.</p>"
-    )
+    return text.encode("utf-8", "replace").decode()  # a name or an answer may hold half a character
 
 
-def _clients(runtime: Runtime, people: People, privacy: Privacy) -> str:
-    totals = runtime.memory.totals
-    ranked = sorted(
-        (
-            (totals[key].download + totals[key].upload, key, client)
-            for key, client in runtime.clients.items()
-            if key in totals
-        ),
-        key=lambda row: (-row[0], row[1]),
-    )
-    if not ranked:
-        return "<p>No clients yet.</p>"
-    rows = "".join(
-        _row(client, privacy.client(client, people).name, totals[key].download, totals[key].upload)
-        for _, key, client in ranked[:TOP]
-    )
-    return (
-        f"<p>{len(ranked)} clients; most bytes since first seen:</p>"
-        '<table><tr><th>Client<th class="n">Download<th class="n">Upload<th>Connection</tr>'
-        f"{rows}</table>"
-    )
+@cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    environment.filters |= {
+        "ago": jinja2.pass_context(lambda context, at: ago(context["now"] - at)),
+        "grouped": lambda number: f"{number:,}",
+        "iso": lambda at: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at)),
+        "percent": percent,
+        "rate": bits,
+        "seconds": seconds,
+        "size": human_bytes,
+    }
+    return environment.from_string(resources.files("exporter.web").joinpath("status.html").read_text("utf-8"))
 
 
-def _row(client: Client, called: str, download: int, upload: int) -> str:
-    name = escape(called[:80])
-    place = escape(client.connection if client.connected else f"{client.connection}, away")
-    return f'<tr><td>{name}<td class="n">{human_bytes(download)}<td class="n">{human_bytes(upload)}<td>{place}</tr>'
+def bits(rate: float) -> str:
+    """A rate as lines are sold: 48.2 Mbit/s. rate: bytes per second."""
+    size = rate * 8
+    for unit in ("bit/s", "kbit/s", "Mbit/s"):
+        if size < 999.5:
+            return f"{size:.0f} {unit}" if unit == "bit/s" or size >= 99.95 else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} Gbit/s"
 
 
-def _when(at: float) -> str:
+def percent(ratio: float) -> str:
+    """A share as a person reads it; a small one is not called none."""
+    return "<1%" if 0 < ratio < 0.01 else f"{ratio * 100:.0f}%"
+
+
+def seconds(duration: float) -> str:
+    """How long something takes: 0.4 s, 30 s, 5 min, 2.5 h."""
+    if duration < 10:
+        return f"{duration:.2g} s"
+    if duration < 120:
+        return f"{duration:.0f} s"
+    return f"{duration / 60:.0f} min" if duration < 7200 else f"{duration / 3600:.1f} h"
+
+
+def ago(duration: float) -> str:
+    """How long something is past. Our clock may have been set back meanwhile."""
+    if duration < 1:
+        return "just now"
+    if duration < 2 * 86_400:
+        return f"{seconds(max(1.0, float(int(duration))))} ago"
+    return f"{duration / 86_400:.0f} days ago"
+
+
+def local_time(at: float) -> str:
+    """A moment on this machine's clock, with its zone."""
     return time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(at))

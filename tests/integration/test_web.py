@@ -72,9 +72,9 @@ def ask(port: int, path: str, method: str = "GET", headers: dict[str, str] | Non
 
 
 def script() -> ScriptedSource:
-    """A source with one client of a hostile name."""
+    """A source with one client of a hostile name, whose bytes move."""
     one = Client(SITE, MAC, MAC, name=HOSTILE, connected=True)
-    return ScriptedSource([poll([reading(MAC, 1000, 100)], clients=[one])])
+    return ScriptedSource([poll([reading(MAC, count, 100)], clients=[one]) for count in (1000, 5000)])
 
 
 def test_metrics_and_its_headers(tmp_path: Path) -> None:
@@ -115,8 +115,14 @@ def test_health_and_readiness(tmp_path: Path) -> None:
 
 def test_the_status_page_escapes_names(tmp_path: Path) -> None:
     with served(tmp_path, script()) as (_, port):
-        eventually("a client is there", lambda: "alert(1)" in ask(port, "/").text, within=10)
-        page = ask(port, "/").text
+        page = ""
+
+        def looked() -> bool:
+            nonlocal page
+            page = ask(port, "/").text
+            return "alert(1)" in page
+
+        eventually("a client's bytes moved", looked, within=10)
         assert HOSTILE not in page
         assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
 

@@ -17,10 +17,11 @@ from exporter.committer import Committer, Success
 from exporter.exposition import Exposition
 from exporter.model import Client, Count, CounterKey, Device, Gear, Poll, Port, Reading, SubjectKey, Wan
 from exporter.naming import People, Person
+from exporter.overview import source_view
 from exporter.privacy import OPEN, PREFIX, Privacy, privacy_of, written_as_mac
 from exporter.series import Scrapes
 from exporter.store import State
-from exporter.web.status import status_page
+from exporter.web.status import Status, status_page
 from tests.scripted import ManualClock, facts
 from tests.watched import MemoryState
 
@@ -40,8 +41,8 @@ def bytes_of(site: str, client: str, count: int, protocol: str = "https") -> Rea
     )
 
 
-def household(site: str = "default") -> Poll:
-    """A source that shows an address in every place where there is one."""
+def household(site: str = "default", count: int = 100) -> Poll:
+    """A source that shows an address in every place where there is one. count: where each client's bytes stand."""
     clients = (
         Client(site, PHONE, PHONE, name="Annas iPhone", vendor="Apple", ap=AP, ip="192.168.1.20", connected=True),
         Client(site, NAMELESS, NAMELESS, name="ESP-CCDD02", ip="192.168.1.21", connected=True),
@@ -53,7 +54,7 @@ def household(site: str = "default") -> Poll:
         Wan(site, "wan1", device=AP, interface="eth8", ip="203.0.113.9", up=True),
         Port(site, AP, "1", name="Annas desk", up=True),
     )
-    readings = tuple(bytes_of(site, client.client, 100) for client in clients)
+    readings = tuple(bytes_of(site, client.client, count) for client in clients)
     passed = tuple(Reading(CounterKey(*piece.subject), (piece.subject,), Count(5)) for piece in gear)
     return Poll(identity="controller", readings=readings + passed, clients=clients, gear=gear)
 
@@ -95,11 +96,10 @@ ADDRESS = re.compile(r"(?i)(?:[0-9a-f]{2}:){5}[0-9a-f]{2}|\d+\.\d+\.\d+\.\d+|023
 def test_no_address_is_on_the_page_or_the_status_page(privacy: Privacy) -> None:
     committer = committer_of(privacy)
     committer.work({"home": Success(household(), 1.7e9, 1030.0, 0.1)})
+    committer.work({"home": Success(household(count=900), 1.7e9, 1060.0, 0.1)})
     committer.runtimes["home"].health.last_error = f"no answer about {PHONE}"
-    committer.runtimes["home"].health.up = False
-    status = status_page(
-        committer.runtimes.values(), PEOPLE, version="1", banner="", trouble=f"of {PHONE.upper()}", privacy=privacy
-    )
+    today = {SubjectKey("client", "default", PHONE): Count(5, 5)}
+    status = status_page(Status((source_view(committer.runtimes["home"], PEOPLE, privacy, today),)), 1.7e9)
     for text in (page_of(privacy), status):
         assert not ADDRESS.findall(text)
         assert PREFIX in text

@@ -1,0 +1,183 @@
+"""What a person sees first: the line now, who uses it, and what is not well. Plain rows; exporter.web makes a page."""
+
+from __future__ import annotations
+
+from collections import Counter as Tally
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from msgspec import Struct
+
+from exporter.model import Client, Count, SubjectKey, Wan
+from exporter.naming import People
+from exporter.privacy import Privacy
+from exporter.recent import Rate
+from exporter.runtime import Runtime
+
+TOP: Final = 10
+"""Clients in a list of the top ones."""
+
+WORTH_TELLING: Final = ("implausible", "reset", "rollover", "rollback", "wrap", "dip", "clock")
+"""Reasons of the ledger that tell something about a meter; the others come with every new client."""
+
+Today = Mapping[SubjectKey, Count]
+"""Bytes of each subject since midnight."""
+
+
+class ClientRow(Struct, frozen=True):
+    """One client in a list. share: of what all clients of the source moved, 0 to 1. where: how it is connected."""
+
+    name: str
+    owner: str
+    where: str
+    download: float
+    upload: float
+    share: float
+
+
+class OwnerRow(Struct, frozen=True):
+    """What somebody's clients moved, all of them together. devices: what they are called, in words."""
+
+    name: str
+    devices: str
+    download: int
+    upload: int
+
+
+class LineRow(Struct, frozen=True):
+    """A line to the outside. used_*: share of what is paid for, where the configuration says that."""
+
+    name: str
+    up: bool | None
+    now: Rate
+    used_download: float | None
+    used_upload: float | None
+
+
+class SourceView(Struct, frozen=True):
+    """One source. Times are Unix seconds, durations seconds, rates bytes per second.
+
+    span: seconds that the rates are means over, 0 where there is none for now. held: series that wait for Prometheus.
+    doubts: counters whose last value is not believed yet, by why. events: of WORTH_TELLING, since the start.
+    today: None where no day is kept.
+    """
+
+    name: str
+    kind: str
+    scope: str
+    up: bool
+    polled: bool
+    error: str
+    error_at: float | None
+    last_success: float | None
+    duration: float | None
+    interval: float
+    notices: tuple[str, ...]
+    clients: int
+    span: float
+    now: Rate
+    today: Count | None
+    lines: tuple[LineRow, ...]
+    top_now: tuple[ClientRow, ...]
+    top_today: tuple[ClientRow, ...]
+    held: int
+    doubts: Mapping[str, int]
+    gaps: int
+    events: Mapping[str, int]
+    rows: int | None
+    rows_limit: int | None
+
+
+def source_view(runtime: Runtime, people: People, privacy: Privacy, today: Today | None) -> SourceView:
+    """A source as it is now. May be called from any thread: it takes copies of what the committer changes."""
+    facts, health = runtime.facts, runtime.health
+    rates = runtime.recent.rates() if health.up else {}
+    clients = runtime.clients
+    moved_today = {} if today is None else today
+    return SourceView(
+        name=facts.name,
+        kind=facts.kind,
+        scope=facts.scope,
+        up=health.up,
+        polled=health.polls > 0,
+        error=privacy.text(health.last_error),
+        error_at=health.last_error_at,
+        last_success=health.last_success,
+        duration=health.duration,
+        interval=facts.interval,
+        notices=tuple(map(privacy.text, runtime.notices)),
+        clients=len(clients),
+        span=runtime.recent.span if health.up else 0.0,
+        now=_sum_of_rates(rates),
+        today=None if today is None else _sum_of_counts(today),
+        lines=tuple(_lines(runtime, rates)),
+        top_now=_top(clients, people, privacy, {key: (rate.download, rate.upload) for key, rate in rates.items()}),
+        top_today=_top(
+            clients, people, privacy, {key: (count.download, count.upload) for key, count in moved_today.items()}
+        ),
+        held=len(runtime.memory.shown.copy()),
+        doubts=Tally(counter.doubt for counter in list(runtime.memory.counters.values()) if counter.doubt),
+        gaps=runtime.memory.source.gaps,
+        events=_events(runtime),
+        rows=runtime.rows,
+        rows_limit=runtime.rows_limit,
+    )
+
+
+def _sum_of_rates(rates: Mapping[SubjectKey, Rate]) -> Rate:
+    sums = [rate for subject, rate in rates.items() if subject.kind == "site"]
+    return Rate(sum(rate.download for rate in sums), sum(rate.upload for rate in sums))
+
+
+def _sum_of_counts(counts: Today) -> Count:
+    sums = [count for subject, count in counts.items() if subject.kind == "site"]
+    return Count(sum(count.download for count in sums), sum(count.upload for count in sums))
+
+
+def _events(runtime: Runtime) -> Mapping[str, int]:
+    events: Tally[str] = Tally()
+    for (_kind, reason), number in runtime.events.copy().items():
+        if reason in WORTH_TELLING and number:
+            events[reason] += number
+    return events
+
+
+def _lines(runtime: Runtime, rates: Mapping[SubjectKey, Rate]) -> Iterable[LineRow]:
+    contracts = {(contract.site, contract.wan): contract for contract in runtime.facts.contracts}
+    wans = sorted((wan for wan in runtime.gear.copy().values() if isinstance(wan, Wan)), key=lambda wan: wan.subject)
+    for wan in wans:
+        now = rates.get(wan.subject, Rate())
+        contract = contracts.get((wan.site, wan.wan))
+        yield LineRow(
+            f"{wan.site} {wan.wan}".strip(),
+            wan.up,
+            now,
+            now.download / contract.download if contract and contract.download else None,
+            now.upload / contract.upload if contract and contract.upload else None,
+        )
+
+
+def _top(
+    clients: Mapping[SubjectKey, Client],
+    people: People,
+    privacy: Privacy,
+    moved: Mapping[SubjectKey, tuple[float, float]],
+) -> tuple[ClientRow, ...]:
+    """The clients that moved most, the busiest first; of two alike, in the order of their keys."""
+    ranked = sorted((-sum(both), key) for key, both in moved.items() if key.kind == "client" and any(both))
+    whole = -sum(negative for negative, _ in ranked)
+    rows: list[ClientRow] = []
+    for negative, key in ranked[:TOP]:
+        client = clients.get(key) or Client(key.site, key.key)
+        shown = privacy.client(client, people)
+        rows.append(ClientRow(shown.name, shown.owner, _where(client, privacy), *moved[key], -negative / whole))
+    return tuple(rows)
+
+
+def _where(client: Client, privacy: Privacy) -> str:
+    """How a client is connected, in a few words. A meter that does not know says nothing."""
+    if client.connection == "unknown":
+        return privacy.ip(client.ip)
+    where = client.ssid or client.network if client.connection == "wireless" else client.network
+    words = f"{client.connection}, {where}" if where else client.connection
+    return words if client.connected is not False else f"{words}, away"
