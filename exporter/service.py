@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ENDING = 4.0
+ENDING = 3.5
 """Seconds that polls under way and the last commit have once the process is asked to end."""
 
 UNSENT = 16 * 1024
