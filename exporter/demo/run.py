@@ -172,8 +172,8 @@ _CAPTIONS = {
     ),
     ATTIC: (
         "Never shown: bytes that passed while nlbwmon was away, or that it had counted when the power was cut or "
-        "others drove them out. Short: rows that were driven out and had begun again before the next look. Never more than "
-        "nlbwmon counted."
+        "others drove them out. Short: rows that were driven out and had begun again before the next look. Never more "
+        "than nlbwmon counted."
     ),
 }
 
