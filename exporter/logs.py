@@ -121,7 +121,8 @@ def setup(log_format: LogFormat, env: Mapping[str, str] = os.environ) -> None:
     handler.setFormatter(TextFormatter(journal=_is_journal(env)) if text else JsonFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for name in QUIET:
-        logging.getLogger(name).setLevel(logging.ERROR if name == "paramiko" else logging.WARNING)
+        # The SSH library's thread writes a traceback of its own for what its caller is told and says in words.
+        logging.getLogger(name).setLevel(logging.CRITICAL if name == "paramiko" else logging.WARNING)
 
 
 def masked(text: str) -> str:
