@@ -30,7 +30,7 @@ LIBRARIES = next((ROOT / ".venv/debian/usr/lib").glob("*/libnss_wrapper.so")).pa
 OPENSSH = """
 Port {port}
 ListenAddress 127.0.0.1
-HostKey {folder}/{key}
+{keys}
 AuthorizedKeysFile {folder}/.ssh/authorized_keys
 PidFile none
 UsePAM no
@@ -83,20 +83,23 @@ class Server:
             for path in (self.folder, *self.folder.rglob("*")):
                 os.chown(path, self.uid, self.gid)
 
-    def _start(self, key: str) -> subprocess.Popen[bytes]:
+    def _start(self, *keys: str) -> subprocess.Popen[bytes]:
         self._hand_over()
         if self.kind == "openssh":
-            text = OPENSSH.format(port=self.port, folder=self.folder, key=key)
+            listed = "\n".join(f"HostKey {self.folder}/{key}" for key in keys)
+            text = OPENSSH.format(port=self.port, folder=self.folder, keys=listed)
             (self.folder / "config").write_text(text)
             command = [_found("sshd"), "-D", "-e", "-f", str(self.folder / "config")]
         else:
-            converted = self.folder / f"{key}.dropbear"
             convert = [_found("dropbearconvert"), "openssh", "dropbear"]
             environment = {"LD_LIBRARY_PATH": str(LIBRARIES)}
-            command = [*convert, str(self.folder / key), str(converted)]
-            subprocess.run(command, env=environment, check=True, capture_output=True)
-            address = f"127.0.0.1:{self.port}"
-            command = [_found("dropbear"), "-p", address, "-r", str(converted), "-j", "-k", "-F", "-E"]
+            command = [_found("dropbear"), "-p", f"127.0.0.1:{self.port}", "-j", "-k", "-F", "-E"]
+            for key in keys:
+                made = str(self.folder / f"{key}.dropbear")
+                subprocess.run(
+                    [*convert, str(self.folder / key), made], env=environment, check=True, capture_output=True
+                )
+                command += ["-r", made]
         self._hand_over()
         wrapper = {f"NSS_WRAPPER_{name.upper()}": str(self.folder / name) for name in ("passwd", "group", "shadow")}
         environment = {
@@ -167,9 +170,12 @@ class Server:
         self._signal(signal.SIGKILL)
         self.process.wait()
 
-    def restart(self, key: str = "ed25519") -> None:
-        self._make_key(key)
-        self.process = self._start(key)
+    def restart(self, *keys: str) -> None:
+        """With these host keys, or with the first that it had."""
+        keys = keys or ("ed25519",)
+        for key in keys:
+            self._make_key(key)
+        self.process = self._start(*keys)
 
     def _signal(self, number: signal.Signals) -> None:
         """To the server and all it has started: each connection is a process of its own, in its own session."""

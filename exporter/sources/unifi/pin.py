@@ -111,6 +111,6 @@ def _write(settings: UnifiSettings, name: str, fingerprint: str, path: Path, env
             f"fingerprint: {fingerprint}"
         ) from error
     except ConfigError as error:
-        raise PinError(f"{path} was changed meanwhile: {error}\nThe file as it was is {copy}") from None
+        raise PinError(f"{path} was changed meanwhile: {error}") from None
     _shown(settings, fingerprint)
     return f"the fingerprint is written into {path}, and {settings.base} shows it; the file as it was is {copy}"
