@@ -6,7 +6,7 @@ import argparse
 import resource
 from typing import Final
 
-from benchmarks import polls, scrapes
+from benchmarks import polls, scrapes, sources
 
 MIB: Final = 1024 * 1024
 BUDGET: Final = 25e-6
@@ -19,7 +19,16 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=30, help="polls, of which the cheapest counts")
     parser.add_argument("--moving", type=float, nargs="+", default=[0.3, 1.0], help="shares of clients that move")
+    commands = parser.add_subparsers(dest="command")
+    many = commands.add_parser("sources", help="many controllers at once, a third of them sick")
+    many.add_argument("--sources", type=int, default=200)
+    many.add_argument("--seconds", type=float, default=180.0, help="how long to watch")
+    many.add_argument("--interval", type=float, default=10.0)
+    many.add_argument("--timeout", type=float, default=20.0)
     options = parser.parse_args()
+    if options.command == "sources":
+        sources.main(options.sources, options.seconds, options.interval, options.timeout)
+        return
     clients: int = options.clients
     costs: list[polls.Cost] = []
     for moving in options.moving:
