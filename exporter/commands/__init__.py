@@ -1,0 +1,1 @@
+"""Commands with more to them than a few lines; exporter.cli names them all."""
