@@ -1,0 +1,51 @@
+"""Whose devices moved how much: clients by owner or category, as the configuration names them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from exporter.ledger import plus
+from exporter.model import ZERO, Client, Count
+from exporter.naming import People, Person, person_of
+
+Row = tuple[Client, Count | None]
+"""A client, and the count that its series show."""
+
+
+class Group(NamedTuple):
+    """Clients that belong together. name: as the user wrote it, "" for those that belong to nobody.
+
+    It may hold any character: whoever writes it into a page escapes it. count: the sum over clients that have one.
+    """
+
+    name: str
+    clients: int
+    count: Count
+
+
+def by_owner(rows: Iterable[Row], people: People) -> list[Group]:
+    """One group for each owner; see `_grouped`."""
+    return _grouped(rows, people, lambda person: person.owner)
+
+
+def by_category(rows: Iterable[Row], people: People) -> list[Group]:
+    """One group for each category; see `_grouped`."""
+    return _grouped(rows, people, lambda person: person.category)
+
+
+def _grouped(rows: Iterable[Row], people: People, name_of: Callable[[Person], str]) -> list[Group]:
+    """The groups, the one that moved most bytes first, and those that belong to nobody last.
+
+    Names differ as their labels on the page do, but for white space around them.
+    """
+    groups: dict[str, Group] = {}
+    for client, count in rows:
+        name = name_of(person_of(client, people)).strip()
+        group = groups.get(name, Group(name, 0, ZERO))
+        groups[name] = Group(name, group.clients + 1, plus(group.count, count or ZERO))
+    return sorted(groups.values(), key=lambda group: (not group.name, -_bytes(group.count), group.name))
+
+
+def _bytes(count: Count) -> int:
+    return count.download + count.upload
