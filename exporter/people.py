@@ -16,12 +16,12 @@ Row = tuple[Client, Count | None]
 class Group(NamedTuple):
     """Clients that belong together. name: as the user wrote it, "" for those that belong to nobody.
 
-    It may hold any character: whoever writes it into a page escapes it. count: the sum over clients that have one.
+    It may hold any character: whoever writes it into a page escapes it. total: the sum over clients that have one.
     """
 
     name: str
     clients: int
-    count: Count
+    total: Count
 
 
 def by_owner(rows: Iterable[Row], people: People) -> list[Group]:
@@ -43,8 +43,8 @@ def _grouped(rows: Iterable[Row], people: People, name_of: Callable[[Person], st
     for client, count in rows:
         name = name_of(person_of(client, people)).strip()
         group = groups.get(name, Group(name, 0, ZERO))
-        groups[name] = Group(name, group.clients + 1, plus(group.count, count or ZERO))
-    return sorted(groups.values(), key=lambda group: (not group.name, -_bytes(group.count), group.name))
+        groups[name] = Group(name, group.clients + 1, plus(group.total, count or ZERO))
+    return sorted(groups.values(), key=lambda group: (not group.name, -_bytes(group.total), group.name))
 
 
 def _bytes(count: Count) -> int:

@@ -51,6 +51,6 @@ def test_nothing_is_lost_and_nothing_twice(owners: list[tuple[str, int, int]]) -
     rows = [(client(number), Count(down, up)) for number, (_, down, up) in enumerate(owners)]
     groups = by_owner(rows, known)
     assert sum(group.clients for group in groups) == len(rows)
-    assert sum(group.count.download for group in groups) == sum(down for _, down, _ in owners)
-    assert sum(group.count.upload for group in groups) == sum(up for _, _, up in owners)
+    assert sum(group.total.download for group in groups) == sum(down for _, down, _ in owners)
+    assert sum(group.total.upload for group in groups) == sum(up for _, _, up in owners)
     assert len({group.name for group in groups}) == len(groups)
