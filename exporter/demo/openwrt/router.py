@@ -85,6 +85,7 @@ class Router:
         self.now += START
         self.start()
         self.now = start
+        self.tick()
 
     @property
     def clock(self) -> Now:

@@ -9,7 +9,7 @@ from ipaddress import IPv4Address
 from typing import Any, Final
 
 from exporter.demo.network import PACKET
-from exporter.demo.openwrt.router import LINE, WAN, Router
+from exporter.demo.openwrt.router import LINE, WAN, Interface, Router
 
 Section = tuple[str, str, int]
 
@@ -51,13 +51,7 @@ def network(router: Router) -> Iterator[Section]:
     """`ubus`, /proc/net/dev, /sys/class/net and the default routes."""
     router.see_line()
     yield "interfaces", json.dumps({"interface": [_lan(router), _wan(router)]}, indent="\t") + "\n", 0
-    shown = ((name, interface.shown()) for name, interface in router.interfaces.items())
-    # What an interface received, and in the ninth field what it sent (proc(5)).
-    lines = (
-        f"{name:>6}: {each.down} {-(-each.down // PACKET)} 0 0 0 0 0 0 {each.up} {-(-each.up // PACKET)} 0 0 0 0 0 0\n"
-        for name, each in shown
-    )
-    yield "net", _NET + "".join(lines), 0
+    yield "net", _NET + "".join(_counted(name, each) for name, each in router.interfaces.items()), 0
     yield "links", "".join(f"{name} {each.index} {each.speed}\n" for name, each in router.interfaces.items()), 0
     yield "routes", f"{LINE}\t00000000\t00000000\t0001\t0\t0\t0\t00000000\t0\t0\t0\n" if router.up else "", 0
 
@@ -69,6 +63,13 @@ def names(router: Router) -> Iterator[Section]:
     yield "names", "".join(leases), 0
     hosts = "".join(f"{ip} {name}\n" for ip, name in router.hosts.items())
     yield "hosts", f"127.0.0.1 localhost\n::1 localhost ip6-localhost\n{hosts}", 0
+
+
+def _counted(name: str, interface: Interface) -> str:
+    """What an interface received, and in the ninth field what it sent (proc(5)). Packets take longer to wrap."""
+    received, sent = interface.shown()
+    packets = -(-interface.received // PACKET), -(-interface.sent // PACKET)
+    return f"{name:>6}: {received} {packets[0]} 0 0 0 0 0 0 {sent} {packets[1]} 0 0 0 0 0 0\n"
 
 
 def _folder(router: Router) -> str:
