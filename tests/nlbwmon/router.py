@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
+from itertools import takewhile
+from typing import Literal
 
 from exporter import ledger
-from exporter.model import Changes, Count, Memory, Moment
+from exporter.model import Changes, Count, Memory, Moment, Poll
 from exporter.model import SubjectKey as Subject
-from exporter.sources.nlbwmon.exchange import LOOK_BACK, Exchange, Facts
+from exporter.sources.nlbwmon.exchange import LOOK_BACK, Answer, Exchange, Facts
 from exporter.sources.nlbwmon.lives import OFFERED
 from exporter.sources.nlbwmon.network import Network
 from exporter.sources.nlbwmon.payload import Row
-from exporter.sources.nlbwmon.periods import interval_of, periods
+from exporter.sources.nlbwmon.periods import dashed, interval_of, periods
+from exporter.sources.nlbwmon.plain import Plain
 from exporter.sources.nlbwmon.readings import CLIENTS, Readings
+from tests.nlbwmon.recorded import COLUMNS
+
+Tier = Literal["facts", "hidden", "nlbw", "fixed"]
+"""What a key allows: all that proves, all but a fact, `nlbw` alone, or one call of it whatever is asked."""
 
 ONE, TWO = "02:aa:bb:cc:dd:01", "02:aa:bb:cc:dd:02"
 MAX_RATE = 125_000_000.0
@@ -61,6 +69,13 @@ class Router:
         self.after_boot = 20.0 if reboot else 5_000.0
         return self
 
+    def listed(self) -> list[str]:
+        """As `nlbw -c list` goes: back from today, to the first period without a file."""
+        interval = interval_of(self.interval, 0)
+        assert interval is not None
+        labels = [period.label for period in periods(interval, self.at, 0, LOOK_BACK)]
+        return list(takewhile(lambda label: label in self.files, labels))
+
     def answer(self, labels: tuple[str, ...] = ()) -> Exchange:
         self.asked.append(labels)
         written = {label: at for label, (at, _) in self.files.items()}
@@ -81,6 +96,39 @@ class Router:
         )
 
 
+class Commands:
+    """The router's `nlbw`, as a key that is bound to it or to one call of it lets it be run."""
+
+    def __init__(self, router: Router) -> None:
+        self.router = router
+        self.tier: Tier = "nlbw"
+        self.connections = 0
+        self.status: int | None = None
+
+    def run(self, command: str) -> bytes:
+        words = command.split()
+        self.status = 0
+        if self.tier == "fixed" or words[1:] == ["-c", "json"]:
+            return document(self.router.rows)
+        if words[1:] == ["-c", "list"]:
+            return "".join(f"{dashed(label)}\n" for label in self.router.listed()).encode()
+        assert words[1:4] == ["-c", "json", "-t"]
+        label = words[4].replace("-", "")
+        if label in self.router.files:
+            return document(self.router.files[label][1])
+        self.status = 195
+        return b"Error while processing command: No data available\n"
+
+
+def document(rows: tuple[Row, ...]) -> bytes:
+    """The rows as `nlbw -c json` writes them."""
+    data = [
+        [r.family, r.proto, r.port, r.mac, r.ip, 1, r.rx_bytes, r.rx_packets, r.tx_bytes, r.tx_packets, r.layer7]
+        for r in rows
+    ]
+    return json.dumps({"columns": COLUMNS, "data": data}, separators=(",", ":")).encode()
+
+
 class Exporter:
     """Counts what a router answers, each poll at the router's own time unless `ahead` says otherwise."""
 
@@ -88,6 +136,10 @@ class Exporter:
         self.router = router
         self.memory = Memory()
         self.readings = Readings("SHA256:key")
+        self.tier: Tier = "facts"
+        self.commands = Commands(router)
+        self.plain = Plain(self.commands, "here")
+        self.took = Poll()
         self.number, self.began = 0, router.at
         self.last: Changes | None = None
         self.notices: tuple[str, ...] = ()
@@ -100,22 +152,36 @@ class Exporter:
     def restart(self) -> None:
         completed = self.memory.collections.get(CLIENTS)
         self.readings = Readings("SHA256:key", completed.mark if completed else "")
+        self.plain = Plain(self.commands, "here")
 
     def poll(self, *, ahead: float = 0.0, committed: bool = True) -> Changes:
         self.number += 1
         at = self.router.at + ahead
-        exchange = self.router.answer()
-        asked = self.readings.ask(exchange, at)
-        if asked:
-            exchange = self.router.answer(asked)
-        poll = self.readings.poll(exchange, at)
-        self.notices = poll.notices
+        poll = self._proved(at) if self.tier == "facts" else self._unproved(at)
+        self.notices, self.took = poll.notices, poll
         moment = Moment(self.number, 1_000_000.0 + self.number * 3_600, at)
         changes = ledger.advance(self.memory, poll, moment, interval=3_600, max_rate=MAX_RATE)
         if committed:
             self.memory.take(changes, {})
         self.last = changes
         return changes
+
+    def _proved(self, at: float) -> Poll:
+        exchange = self.router.answer()
+        asked = self.readings.ask(exchange, at)
+        if asked:
+            exchange = self.router.answer(asked)
+        self.plain.forget()
+        return self.readings.poll(exchange, at)
+
+    def _unproved(self, at: float) -> Poll:
+        self.commands.tier = self.tier
+        self.commands.connections += 1  # each key is one of a new connection
+        exchange = self.router.answer()
+        answer = Answer(rows=exchange.rows)
+        if self.tier == "hidden":
+            answer = Answer(rows=exchange.rows, at=exchange.at, boot=exchange.boot, missing=("its clock",))
+        return self.readings.unproved(answer, at, self.plain.bases(answer.rows, at), ())
 
     def total(self, client: str = ONE) -> tuple[int, int]:
         count = self.memory.totals.get(Subject("client", "", client), Count())

@@ -7,7 +7,7 @@ twice, so a period that cannot be there is asked for first: nothing but `no data
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, Protocol
 
 from exporter.model import Count
 from exporter.sources.nlbwmon import trouble
@@ -15,16 +15,25 @@ from exporter.sources.nlbwmon.bases import Bases, labels_of
 from exporter.sources.nlbwmon.commands import NEVER, Format, periods_alone, rows_alone
 from exporter.sources.nlbwmon.lives import VoidError, counts_of
 from exporter.sources.nlbwmon.payload import PayloadError, Row, Rows, found_rows
-from exporter.sources.nlbwmon.router import Router
 
 NO_DATA: Final = 195  # the status of `nlbw -t` where a period has no file (nlbwmon reference, §1.4)
 _OF_NLBW: Final = frozenset({127, NO_DATA, 247})
 
 
+class Runs(Protocol):
+    """What is needed of router.Router."""
+
+    @property
+    def connections(self) -> int: ...
+    @property
+    def status(self) -> int | None: ...
+    def run(self, command: str) -> bytes: ...
+
+
 class Plain:
     """Runs `nlbw` on one router, and remembers where its rows began."""
 
-    def __init__(self, router: Router, where: str) -> None:
+    def __init__(self, router: Runs, where: str) -> None:
         self._router = router
         self._where = where
         self._form: Format = "json"
