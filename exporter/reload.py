@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,13 +14,10 @@ from msgspec import Struct
 
 from exporter.configured import facts_of, settings_of
 from exporter.fleet import Planned
-from exporter.logs import FAULT, fault_words
 from exporter.sources import SOURCES
 
 if TYPE_CHECKING:
     from exporter.config import Config, SourceEntry
-
-log = logging.getLogger(__name__)
 
 LOOK = 0.1
 """Seconds between two looks at whether the process ends while somebody waits for a reload."""
@@ -91,7 +86,7 @@ class Reloads:
     """Runs reloads in a thread of their own, one at a time. Whoever asks while one waits shares it."""
 
     def __init__(self, work: Callable[[], str]) -> None:
-        """work: "" or what went wrong."""
+        """work: "" or what went wrong; it raises nothing."""
         self._work = work
         self._asked: queue.SimpleQueue[Future[str] | None] = queue.SimpleQueue()
         self._waited_for = threading.Lock()
@@ -131,14 +126,7 @@ class Reloads:
             requests = [self._asked.get()]
             while not self._asked.empty():
                 requests.append(self._asked.get())
-            words = "the exporter is ending" if None in requests else self._guarded()
+            words = "the exporter is ending" if None in requests else self._work()
             for future in requests:
                 if future is not None:
                     future.set_result(words)
-
-    def _guarded(self) -> str:
-        try:
-            return self._work()
-        except Exception as error:
-            log.exception(FAULT)
-            return fault_words(error)

@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ from exporter.committer import Committer, EndedError
 from exporter.configured import people_of
 from exporter.exposition import Exposition, Page
 from exporter.fleet import Fleet, Planned, fixed
+from exporter.logs import FAULT, fault_words
 from exporter.naming import People
 from exporter.overview import source_view
 from exporter.poller import Poller
@@ -195,18 +197,29 @@ class Exporter:
         if self._configuration is None:
             log.warning("there is no configuration file to read again: nothing is reloaded")
             return "there is no configuration file to read again"
+        try:
+            words = self._read_again(self._configuration)
+            self.committer.perform(partial(self.exposition.publish, {}))  # how it went is on the page
+        except EndedError:
+            return "the exporter is ending"
+        return words
+
+    def _read_again(self, configuration: Configuration) -> str:
         from exporter.config import ConfigError
 
         try:
-            config = self._configuration.read()
+            config = configuration.read()
             self._take(config)
         except ConfigError as error:
             return self._refused(error.messages)
         except StateError as error:
             return self._refused([str(error)])
         except EndedError:
-            return "the exporter is ending"
-        waiting = self._configuration.take(config)
+            raise
+        except Exception as error:
+            log.exception(FAULT)
+            return self._refused([fault_words(error)])
+        waiting = configuration.take(config)
         words = f"{' and '.join(waiting)} changed in the configuration file: restart to take that over"
         if waiting:
             log.warning("%s", words)

@@ -11,15 +11,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from exporter.model import Collection
-from exporter.model import Collection
 from exporter.sources.base import REASONS, Reason, Source, SourceError
 
 if TYPE_CHECKING:
     from exporter.check import Finding
     from exporter.sources.nlbwmon import NlbwmonSettings
     from exporter.sources.unifi import UnifiSettings
-
-_NOTHING: Final[Mapping[Collection, str]] = MappingProxyType({})
 
 
 Marks = Mapping[Collection, str]

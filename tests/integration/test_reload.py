@@ -181,6 +181,37 @@ state: state.db
         assert "Ada's phone" not in unescape(running.exporter.status())
 
 
+def test_a_fault_of_ours_keeps_what_was(site: Site) -> None:
+    site.write(site.entry("home", 0, "interval: 1h"))
+    config = site.read()
+    faults: list[Exception] = [ZeroDivisionError("secret"), MemoryError()]
+
+    def read() -> Config:
+        if faults:
+            raise faults.pop()
+        return config
+
+    exporter = Exporter(configured(config), planned_of(config), configuration=Configuration(config, read))
+    exporter.start()
+    try:
+        for name in ("MemoryError", "ZeroDivisionError"):
+            assert f"please report it ({name} at" in exporter.reload()
+            assert Running(exporter).value(SUCCESSFUL) == 0
+            assert "secret" not in exporter.config_trouble
+        assert exporter.reload() == exporter.config_trouble == ""
+    finally:
+        exporter.stop()
+
+
+def test_the_first_scrape_is_said_once(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "exporter")
+    site.write(site.entry("home", 0, "interval: 1h"))
+    with site.running() as running:
+        for _ in range(3):
+            running.exporter.scraped(1, None)
+    assert said(caplog, "Prometheus scrapes") == 1
+
+
 def test_secrets_that_change_in_their_files(site: Site) -> None:
     site.write(site.entry("home", 0, "interval: 1h"))
     (site.folder / "0.password").write_text("wrong")
@@ -228,14 +259,12 @@ def test_a_bad_file_keeps_what_was_and_says_all_that_is_wrong(site: Site, caplog
             assert running.exporter.config_trouble == words
             assert [said(caplog, line) for line in words.splitlines()] == [1] * len(words.splitlines())
             assert all("\n" not in record.getMessage() for record in caplog.records)
-            running.exporter.exposition.publish({})
             assert (running.value(SUCCESSFUL), running.value(SUCCEEDED_AT)) == (0, at)
             assert words.splitlines()[0].split(": ", 1)[1][:20].replace('"', "&quot;") in running.exporter.status()
         assert running.exporter.config() == config
         assert running.exporter.pollers == [home]
         site.write(site.entry("home", 0, "interval: 1h"))
         assert running.exporter.reload() == running.exporter.config_trouble == ""
-        running.exporter.exposition.publish({})
         assert running.value(SUCCESSFUL) == 1
         assert (running.value(SUCCEEDED_AT) or 0.0) > (at or 0.0)
 

@@ -198,6 +198,8 @@ class Slow(MemoryState):
     def commit(self, writes: Sequence[Write], scraped_at: float | None = None) -> None:
         before = [] if self.bench is None else [self.bench.value(DOWNLOAD)]
         super().commit(writes, scraped_at)
+        if self.bench is not None and len(self.commits) == 1:
+            assert self.bench.committer.worked == set()
         if self.bench is not None:
             assert [self.bench.value(DOWNLOAD)] == before
 
@@ -209,4 +211,5 @@ def test_nothing_is_published_while_the_commit_is_not_through() -> None:
         bench.time.pass_(30.0)
         bench.work(home=bench.outcome(1000 * number))
         assert bench.value(DOWNLOAD) == 1000 * (number - 1)
+        assert bench.committer.worked == {"home"}
     assert bench.committer.commit_failures == 0
