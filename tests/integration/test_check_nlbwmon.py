@@ -28,6 +28,7 @@ ok      attic: reach: an SSH server answers at ssh://openwrt@router
 ok      attic: host key: ssh-ed25519 SHA256:key is the pinned one
 ok      attic: login: openwrt is logged in
 ok      attic: shell: a shell answers, so every restart and rollover of nlbwmon is proved
+ok      attic: line: counted: wan on eth1
 ok      attic: daemon: nlbwmon answers with 15 rows
 ok      attic: events: nlbwmon hears of connections
 ok      attic: accounting: the kernel counts the bytes of connections
@@ -73,7 +74,8 @@ def said(server: Server, *, interval: float = 30.0, timeout: float = 10.0, **cha
 
 def odd(server: Server, *, interval: float = 30.0) -> list[str]:
     """The lines that differ from those of a router that is well."""
-    return [line for line in said(server, interval=interval).splitlines() if line not in WELL.splitlines()]
+    well = [*WELL.splitlines(), "ok      attic: shell: a shell answers"]
+    return [line for line in said(server, interval=interval).splitlines() if line not in well]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -251,7 +253,7 @@ def test_json_that_cannot_be_read(server: Server) -> None:
         "/usr/share/nlbwmon/protocols on the router"
     ]
     server.nlbw("echo broken")
-    assert odd(server)[1:] == [
+    assert [line for line in odd(server) if line.startswith("error")] == [
         "error   attic: nlbw: neither its JSON nor its CSV can be read; check that the router is OpenWrt"
     ]
 
@@ -399,9 +401,69 @@ def test_the_exporters_own_forced_command(server: Server) -> None:
         *well[:3],
         "ok      attic: shell: the exporter's own forced command answers, so every restart and rollover of nlbwmon is "
         "proved; what else a shell would tell is not known",
-        *well[4:8],
-        well[9],
+        *well[4:9],
+        well[10],
     ]
+
+
+def test_no_line_to_the_outside(server: Server) -> None:
+    checked.tell(server, line={"interface": []})
+    assert odd(server) == [
+        "warning attic: line: no line to the outside can be read, so only clients are counted; see whether an "
+        "interface in `ubus call network.interface dump` has a default route"
+    ]
+
+
+def test_a_shell_that_may_not_say_enough(server: Server) -> None:
+    program(server.folder / "bin/pidof", "exit 1")
+    assert (
+        "warning attic: shell: a shell answers, but the process of nlbwmon (pidof) and when nlbwmon was started (/proc) "
+        "cannot be read: restarts and rollovers of nlbwmon are guessed from values that fall, and their last bytes are "
+        "lost; log in as root"
+    ) in odd(server)
+
+
+GUESSED = (
+    ", which tells neither clock nor process: restarts and rollovers are guessed from values that fall, and their last "
+    "bytes are lost: nothing proved; docs/openwrt.md has the command for the key that proves them"
+)
+
+
+@pytest.mark.parametrize(
+    ("force", "expected"),
+    [
+        (
+            "exec nlbw -c json",
+            [
+                f"warning attic: shell: the key runs one fixed command{GUESSED}",
+                "ok      attic: daemon: nlbwmon answers with 15 rows",
+            ],
+        ),
+        (
+            'case "$SSH_ORIGINAL_COMMAND" in *2999*) exit 195;; */nlbw*) exec nlbw -c json;; *) exit 126;; esac',
+            [
+                f"warning attic: shell: the key runs nlbw alone{GUESSED}",
+                "ok      attic: daemon: nlbwmon answers with 15 rows",
+            ],
+        ),
+        (
+            "echo welcome; exit 1",
+            [
+                "error   attic: shell: ssh://openwrt@router: this log-in runs neither the exporter's commands nor "
+                "nlbw; bind the key to the exporter's own command, or to none (docs/openwrt.md)"
+            ],
+        ),
+    ],
+    ids=["fixed", "nlbw", "neither"],
+)
+def test_a_key_bound_to_something_else(server: Server, force: str, expected: list[str]) -> None:
+    shell = server.folder / "force"
+    text = shell.read_text()
+    try:
+        program(shell, f"PATH={server.folder}/bin:$PATH\n{force}")
+        assert said(server).splitlines()[3:] == expected
+    finally:
+        shell.write_text(text)
 
 
 def test_the_command(server: Server, tmp_path: Path) -> None:

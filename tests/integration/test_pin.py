@@ -109,7 +109,7 @@ def test_a_routers_key_is_shown_and_written_on_a_yes(server: Server, tmp_path: P
 def test_what_stands_in_known_hosts_stays(server: Server, tmp_path: Path) -> None:
     known = server.folder / "known_hosts"
     other = line_of(server).replace("127.0.0.1", "192.168.9.9")
-    before = f"# mine \xe9\n\n{other} a comment\nno key at all"
+    before = f"# mine \xe9\n\n{other} a comment\nno key"
     known.write_bytes(before.encode())
     known.chmod(0o644)
     assert pin(router_file(server, tmp_path), "--yes").exit_code == 0

@@ -5,20 +5,24 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Final
 
 import paramiko
 
 from exporter.check import Finding, Level
 from exporter.sources.base import Reason, SourceError
-from exporter.sources.nlbwmon import hostkeys, trouble
+from exporter.sources.nlbwmon import NlbwmonSource, exchange, hostkeys, trial
 from exporter.sources.nlbwmon.commands import Format, script
+from exporter.sources.nlbwmon.exchange import Answer, Exchange, ExitError
 from exporter.sources.nlbwmon.hostkeys import described
 from exporter.sources.nlbwmon.keys import pinned_keys
+from exporter.sources.nlbwmon.payload import PayloadError
 from exporter.sources.nlbwmon.router import Router
 from exporter.sources.nlbwmon.settings import NlbwmonSettings
 from exporter.sources.nlbwmon.symptoms import symptoms
-from exporter.sources.nlbwmon.trial import QUESTIONS, Told, read
+from exporter.sources.nlbwmon.trial import QUESTIONS, Told
+from exporter.sources.nlbwmon.wans import Wans
 
 # Whatever was tried, these say where it failed.
 _SUBJECTS: Final[dict[Reason, str]] = {
@@ -66,20 +70,25 @@ class _Trial:
         if trust.level == "error":
             return
         self._step = "login"
-        told = self._ask("json")
+        told, answer = self._ask("json")
         yield self._said("ok", f"{self._settings.username} is logged in")
         self._step = "shell"
-        yield self._shell(told)
         if told.answered == "other":
+            yield from self._without_shell()
             return
-        self._step = "nlbw"
-        if told.status == 0 and told.rows is None:
-            told = self._ask("csv")
+        spoiled = told.status == 0 and told.rows is None
+        if spoiled:
+            told, answer = self._ask("csv")
+        yield self._shell(told, answer)
+        if spoiled:
             yield self._said(
                 "warning",
                 "its JSON cannot be read, so CSV is read instead",
                 "look for a quote in the names of /usr/share/nlbwmon/protocols on the router",
+                "nlbw",
             )
+        if answer:
+            yield self._lines(answer)
         for finding in symptoms(told, self._interval, self._wall(), self._settings.where):
             yield self._said(finding.level, finding.message, finding.remedy, finding.subject)
 
@@ -120,19 +129,50 @@ class _Trial:
             )
         return self._said("ok", f"{described(pinned[same[0]])} is the pinned one")
 
-    def _ask(self, form: Format) -> Told:
+    def _ask(self, form: Format) -> tuple[Told, Answer | None]:
+        """What the router tells, and what a poll would make of it; None where it could make nothing."""
         self._router.begin()
         token = secrets.token_hex(16)
-        return read(self._router.run(script(token, (), form) + QUESTIONS), token, form)
+        output = self._router.run(script(token, (), form) + QUESTIONS)
+        answer = None
+        with suppress(ExitError, PayloadError):
+            answer = exchange.read(output, token, form)
+        return trial.read(output, token, form), answer
 
-    def _shell(self, told: Told) -> Finding:
-        if told.answered == "shell":
-            return self._said("ok", "a shell answers, so every restart and rollover of nlbwmon is proved")
-        if told.answered == "exporter":
+    def _shell(self, told: Told, answer: Answer | None) -> Finding:
+        who = "a shell answers" if told.answered == "shell" else "the exporter's own forced command answers"
+        if answer and answer.missing:
             return self._said(
-                "ok",
-                "the exporter's own forced command answers, so every restart and rollover of nlbwmon is proved; what "
-                "else a shell would tell is not known",
+                "warning",
+                f"{who}, but {' and '.join(answer.missing)} cannot be read: restarts and rollovers of nlbwmon are "
+                "guessed from values that fall, and their last bytes are lost",
+                "log in as root",
             )
-        error = trouble.of_status(127, self._settings.where)
-        return self._said("error", "something else than a shell answers", error.remedy)
+        proof = ", so every restart and rollover of nlbwmon is proved" if isinstance(answer, Exchange) else ""
+        rest = "" if told.answered == "shell" else "; what else a shell would tell is not known"
+        return self._said("ok", f"{who}{proof}{rest}")
+
+    def _without_shell(self) -> Iterator[Finding]:
+        """What a poll comes to where a key is bound to another command."""
+        source = NlbwmonSource(self._settings, self._wall)
+        try:
+            poll = source.poll()
+        finally:
+            source.close()
+        for notice in poll.notices:
+            message, _, remedy = notice.rpartition("; ")
+            yield self._said("warning", message or remedy, remedy if message else "")
+        yield self._said("ok", f"nlbwmon answers with {poll.rows} rows", subject="daemon")
+
+    def _lines(self, answer: Answer) -> Finding:
+        readings, lines = Wans("").read(answer.network, answer.boot)
+        counted = {subject.key for reading in readings for subject in reading.subjects}
+        named = [f"{line.wan} on {line.interface}" for line in lines if line.wan in counted]
+        if named:
+            return self._said("ok", f"counted: {', '.join(named)}", subject="line")
+        return self._said(
+            "warning",
+            "no line to the outside can be read, so only clients are counted",
+            "see whether an interface in `ubus call network.interface dump` has a default route",
+            "line",
+        )
