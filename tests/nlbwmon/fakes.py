@@ -13,7 +13,10 @@ def programs(folder: Path, rows: bytes, *, status: int = 0, interval: str = "1")
     (folder / "db/20261101.db.gz").write_bytes(b"")
     (folder / "rows").write_bytes(rows)
     (folder / "settings").write_text(SETTINGS.format(folder=folder, interval=interval))
-    no_such_period = 'case "$*" in *2026-10-01*) echo "No data available" >&2; exit 195;; esac'
+    no_such_period = (
+        'case "$*" in *2026-10-01* | *2999-12-31*) echo "No data available" >&2; exit 195;;'
+        ' "-c list") echo 2026-11-01; exit 0;; esac'
+    )
     program(folder / "nlbw", f"{no_such_period}\ncat '{folder}/rows'\nexit {status}")
     program(folder / "pidof", "echo 1")
     program(folder / "uci", f"sed -n \"s/^${{3##*.}}=//p\" '{folder}/settings'")
