@@ -52,6 +52,7 @@ def _serve(size: int, listener: socket.socket, limited: bool) -> None:
 def _serving(size: int, *, limited: bool) -> Iterator[socket.socket]:
     """A connection to a server in a process of its own."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, 16 * 1024)  # as exporter.service has it
         process = multiprocessing.get_context("fork").Process(target=_serve, args=(size, listener, limited))
         process.start()
         try:

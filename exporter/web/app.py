@@ -111,13 +111,15 @@ def _control_routes(control: Control | None, rendering: CapacityLimiter) -> list
 
 
 async def _nothing_here(request: Request, _error: Exception) -> Response:
-    return PlainTextResponse(f"there is no page {request.url.path!r}; the metrics are at /metrics\n", status_code=404)
+    # Not of request.url, which takes in the header Host, whatever it holds.
+    path = request.scope["path"]
+    return PlainTextResponse(f"there is no page {path!r}; the metrics are at /metrics\n", status_code=404)
 
 
 async def _no_such_method(request: Request, error: Exception) -> Response:
     headers = error.headers if isinstance(error, HTTPException) else None
     allowed = (headers or {}).get("Allow", "")
-    words = f"{request.url.path} does not take {request.method}, but {allowed}\n"
+    words = f"{request.scope['path']} does not take {request.method}, but {allowed}\n"
     return PlainTextResponse(words, status_code=405, headers=headers)
 
 

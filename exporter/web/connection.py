@@ -2,7 +2,7 @@
 
 uvicorn and llhttp take headers of any length and wait for them for ever; so they do for a peer that does not read. Here
 each phase of a connection has its time, and each part of a request its size. A reader is too slow if it takes less than
-what is buffered for it (48 KiB) in `Limits.write` seconds; then the connection is cut, and its page is free.
+what is buffered for it (64 KiB) in `Limits.write` seconds; then the connection is cut, and its page is free.
 """
 
 from __future__ import annotations
@@ -111,6 +111,9 @@ class Connection(HttpToolsProtocol):
         if not isinstance(transport, asyncio.Transport):
             raise TypeError(transport)
         super().connection_made(transport)
+        # Nothing more is taken from an answer until what was taken before is with the system. TLS would else hold half
+        # a megabyte, and a scrape that broke off there would count as answered. (With high=0 it would wait for ever.)
+        transport.set_write_buffer_limits(high=1, low=0)
         self.is_open = True
         self._since = self.loop.time()
         channel = transport.get_extra_info("ssl_object")

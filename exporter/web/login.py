@@ -21,8 +21,6 @@ AT_ONCE = 2
 WAITING = 8
 """Log-ins of one peer that wait for their comparison; further ones are refused until one is done."""
 
-WAITING_OVERALL = 64
-
 REMEMBERED = 256
 """Log-ins that were found right and are not compared again."""
 
@@ -59,7 +57,7 @@ class Logins:
         digest = self._digest(user, stored, password)
         if self._is_remembered(digest):
             return True
-        if self._waiting[peer] >= WAITING or self._waiting.total() >= WAITING_OVERALL:
+        if self._waiting[peer] >= WAITING:
             raise TooManyLogins
         self._waiting[peer] += 1
         try:

@@ -13,6 +13,7 @@ import difflib
 import ipaddress
 import logging
 import re
+import ssl
 import stat
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -63,7 +64,7 @@ class WebConfig:
     @property
     def has_login(self) -> bool:
         """Whether nobody gets in without a password or a certificate."""
-        return bool(self.users) or (self.tls is not None and self.tls.context.verify_mode.name == "CERT_REQUIRED")
+        return bool(self.users) or (self.tls is not None and self.tls.context.verify_mode == ssl.CERT_REQUIRED)
 
 
 Stamp = tuple[tuple[int, ...], ...]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ def test_every_page_has_a_head() -> None:
         for path in PATHS:
             whole, head = ask(port, path), ask(port, path, "HEAD")
             assert (whole.status, head.status, head.body) == (200, 200, b"")
-            assert {**head.headers, "date": ""} == {**whole.headers, "date": ""} or path == "/metrics"
+            assert {**head.headers, "date": ""} == {**whole.headers, "date": ""}
         assert ask(port, "/config").text == "web:\n  listen: 127.0.0.1:10477\n"
         assert ask(port, "/config").headers["Content-Type"] == "text/plain; charset=utf-8"
 
@@ -35,6 +36,30 @@ def test_what_is_not_there_is_said() -> None:
             assert refused.text.startswith(f"/metrics does not take {method}, but ")
         wrong = ask(port, "/-/reload")
         assert (wrong.status, set(wrong.headers["Allow"].split(", "))) == (405, {"POST", "PUT"})
+
+
+class Broken(Published):
+    def status(self) -> str:
+        raise ValueError("a fault of our own")
+
+
+def test_an_answer_to_a_fault_of_our_own_is_careful_too() -> None:
+    with serving(Broken()) as port:
+        answer = ask(port, "/")
+        assert (answer.status, answer.text) == (500, "Internal Server Error")
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert ask(port, "/metrics").status == 200
+
+
+@pytest.mark.parametrize("host", ["[", "x:y", "", "\xe4", "a b", "http://evil/", "[::1", "x" * 5000])
+def test_no_host_is_too_odd(host: str, caplog: pytest.LogCaptureFixture) -> None:
+    published = Published(lifecycle=True)
+    with serving(published) as port:
+        for path, method, _ in ANSWERS:
+            assert ask(port, path, method, {"Host": host}).status < 500
+            assert ask(port, f"{path}?source=%ff%00&a[", method, {"Host": host, "Origin": host}).status < 500
+    assert published.reloads == 1
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 def test_without_a_configuration_to_show() -> None:

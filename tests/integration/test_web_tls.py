@@ -13,16 +13,17 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from exporter.web.webconfig import WebConfigFile
-from tests.webserver import Pair, Published, ask, certify, hashed, serving, trusting
+from tests.e2e.stack import PAUSE, eventually
+from tests.webserver import SCRAPE, Pair, Published, ask, certify, hashed, serving, trusting
 
 OWN = "tls_server_config:\n  cert_file: own.crt\n  key_file: own.key\n"
 
 
 @contextmanager
-def secured(folder: Path, more: str = "", size: int = 1000) -> Iterator[int]:
+def secured(folder: Path, more: str = "", published: Published | None = None) -> Iterator[int]:
     path = folder / "web.yml"
     path.write_text(f"{OWN}{more}")
-    with serving(Published(size), WebConfigFile(path)) as port:
+    with serving(published or Published(), WebConfigFile(path)) as port:
         yield port
 
 
@@ -32,7 +33,7 @@ def handshake(port: int, context: ssl.SSLContext) -> ssl.SSLSocket:
 
 def test_a_page_over_tls_comes_whole(tmp_path: Path) -> None:
     own = certify(tmp_path, "own")
-    with secured(tmp_path, size=3_000_000) as port:
+    with secured(tmp_path, published=Published(3_000_000)) as port:
         assert len(ask(port, "/metrics", tls=trusting(own)).body) > 3_000_000
         with handshake(port, trusting(own)) as peer:
             assert (peer.version(), peer.selected_alpn_protocol()) == ("TLSv1.3", None)
@@ -45,6 +46,24 @@ def test_a_page_over_tls_comes_whole(tmp_path: Path) -> None:
             peer.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
             assert b"HTTP" not in peer.recv(1000)
         assert ask(port, "/-/healthy", tls=trusting(own)).status == 200
+
+
+def test_only_a_scrape_read_in_full_counts(tmp_path: Path) -> None:
+    own, published = certify(tmp_path, "own"), Published(2_000_000)
+    with secured(tmp_path, published=published) as port:
+        for part in (0.0, 0.5, 0.8, 0.85):
+            with socket.socket() as plain:
+                plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+                plain.connect(("127.0.0.1", port))
+                with trusting(own).wrap_socket(plain, server_hostname="127.0.0.1") as peer:
+                    peer.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-Prometheus-Scrape-Timeout-Seconds: 10\r\n\r\n")
+                    left = int(part * 2_000_000)
+                    while left > 0:
+                        left -= len(peer.recv(65536))
+                    PAUSE.wait(0.2)
+        assert published.answered == 0
+        ask(port, "/metrics", headers=SCRAPE, tls=trusting(own))
+        eventually("the scrape counts", lambda: published.answered == 1, within=10)
 
 
 def test_a_new_certificate_is_for_new_connections(tmp_path: Path) -> None:
