@@ -219,8 +219,9 @@ def test_nlbw_is_not_installed(server: Server) -> None:
         (
             "",
             "0",
-            "error   attic: daemon: nlbwmon is not running; start it with `service nlbwmon start`; where it does not "
-            "stay, `logread -e nlbwmon` says why; log in as root",
+            "error   attic: daemon: nlbwmon is not running; start it with `service nlbwmon start`; where it ends again, "
+            "`logread -e nlbwmon` says why: a file in its database_directory is damaged (move the newest away), or "
+            "database_limit was lowered below it",
         ),
         ("1", "1000", "error   attic: daemon: nlbwmon runs, but its socket is root's alone; log in as root"),
         (
@@ -417,8 +418,8 @@ def test_no_line_to_the_outside(server: Server) -> None:
 def test_a_shell_that_may_not_say_enough(server: Server) -> None:
     program(server.folder / "bin/pidof", "exit 1")
     assert (
-        "warning attic: shell: a shell answers, but the process of nlbwmon (pidof) and when nlbwmon was started (/proc) "
-        "cannot be read: restarts and rollovers of nlbwmon are guessed from values that fall, and their last bytes are "
+        "warning attic: shell: a shell answers, but the process of nlbwmon (pidof) and when nlbwmon was started "
+        "(/proc) cannot be read: restarts and rollovers of nlbwmon are guessed from values that fall, and their last bytes are "
         "lost; log in as root"
     ) in odd(server)
 

@@ -68,7 +68,9 @@ def _silent(told: Told, where: str) -> Finding:
             "error", "daemon", "nlbwmon runs, but does not answer", "`service nlbwmon restart` on the router"
         )
     if told.status == 247:
-        return Finding("error", "daemon", "nlbwmon is not running", error.remedy)
+        # Who logs in is known here.
+        remedy = error.remedy.removeprefix("log in as root; ")
+        return Finding("error", "daemon", "nlbwmon is not running", remedy)
     return Finding("error", "nlbw", error.problem.removeprefix(f"{where}: "), error.remedy)
 
 
