@@ -219,8 +219,8 @@ def test_nlbw_is_not_installed(server: Server) -> None:
         (
             "",
             "0",
-            "error   attic: daemon: nlbwmon is not running; start it with `service nlbwmon start`; where it ends again, "
-            "`logread -e nlbwmon` says why: a file in its database_directory is damaged (move the newest away), or "
+            "error   attic: daemon: nlbwmon is not running; start it with `service nlbwmon start`; where it ends "
+            "again, `logread -e nlbwmon` says why: a file in its database_directory is damaged (move the newest away), or "
             "database_limit was lowered below it",
         ),
         ("1", "1000", "error   attic: daemon: nlbwmon runs, but its socket is root's alone; log in as root"),
@@ -419,8 +419,8 @@ def test_a_shell_that_may_not_say_enough(server: Server) -> None:
     program(server.folder / "bin/pidof", "exit 1")
     assert (
         "warning attic: shell: a shell answers, but the process of nlbwmon (pidof) and when nlbwmon was started "
-        "(/proc) cannot be read: restarts and rollovers of nlbwmon are guessed from values that fall, and their last bytes are "
-        "lost; log in as root"
+        "(/proc) cannot be read: restarts and rollovers of nlbwmon are guessed from values that fall, and their last "
+        "bytes are lost; log in as root"
     ) in odd(server)
 
 
