@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-import re
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -29,7 +28,6 @@ from exporter.sources import SOURCES
 from exporter.sources.nlbwmon import NlbwmonSettings
 from exporter.sources.nlbwmon import NlbwmonSource as RouterSource
 
-ROOT = Path(__file__).parents[2]
 HERE = Path("config.yaml")
 
 MINIMAL = """\
@@ -73,11 +71,6 @@ FINGERPRINT = "sha256:" + "0f" * 32
 def test_fingerprints_as_other_programs_write_them(written: str) -> None:
     home = controller(source(f"fingerprint: {written}"))
     assert home.fingerprint == FINGERPRINT
-
-
-def test_the_readme_shows_a_valid_one() -> None:
-    (text,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert read(text, HERE, {"UNIFI_PASSWORD": "hush"}).sources[0].password == SecretStr("hush")
 
 
 def test_defaults() -> None:
