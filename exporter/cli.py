@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -52,11 +53,17 @@ def _options(
     logs.setup(log_format)
 
 
+def _hear_no_hangup() -> None:
+    """A SIGHUP that comes before there is anything to read again must not end the process."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
 @app.command()
 def run(
     config: Annotated[Path, typer.Option(help="The configuration file.")] = Path("config.yaml"),
 ) -> None:
     """Poll the sources of a configuration and serve what they metered."""
+    _hear_no_hangup()
     loaded = _load(config)
     from exporter.config import load
     from exporter.service import run as run_service
@@ -227,6 +234,7 @@ def demo(
     ] = None,
 ) -> None:
     """Run on a simulated network, to see what it looks like."""
+    _hear_no_hangup()
     from exporter.config.values import Wrong
     from exporter.config.values import listen as parse_listen
     from exporter.demo.run import run as run_demo
