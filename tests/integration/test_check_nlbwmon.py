@@ -220,8 +220,8 @@ def test_nlbw_is_not_installed(server: Server) -> None:
             "",
             "0",
             "error   attic: daemon: nlbwmon is not running; start it with `service nlbwmon start`; where it ends "
-            "again, `logread -e nlbwmon` says why: a file in its database_directory is damaged (move the newest away), or "
-            "database_limit was lowered below it",
+            "again, `logread -e nlbwmon` says why: a file in its database_directory is damaged (move the newest away), "
+            "or database_limit was lowered below it",
         ),
         ("1", "1000", "error   attic: daemon: nlbwmon runs, but its socket is root's alone; log in as root"),
         (

@@ -44,6 +44,9 @@ SECONDS: Final[Mapping[str, float]] = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 8
 
 DIRECTORY: Final = "/var/lib/nlbwmon"
 
+LONGEST: Final = 4096
+"""Bytes of /proc that are looked at: what a router says may be made to be slow to look through."""
+
 Answered = Literal["shell", "exporter", "other"]
 
 
@@ -106,7 +109,7 @@ def read(output: bytes, token: str, form: Literal["json", "csv"]) -> Told:
         rows,
         bad,
         line("pid-after", r"\s*[0-9 ]+"),
-        _age(text("stat-after")),
+        _age(text("stat-after")[:LONGEST]),
         float(clock) if clock else None,
         line("user", r"\s*[0-9]{1,10}\b"),
         "nlbw" not in found or found["nlbw"].status == 0,

@@ -77,7 +77,8 @@ class _Trial:
         remedy = error.remedy
         if error.reason == "tls" and self._settings.verify_tls and not self._settings.fingerprint:
             shown = shown_fingerprint(self._settings.base, self._settings.timeout)
-            remedy += f". The one it shows has fingerprint: {shown}" if shown else ""
+            pin = f"compare it on the controller, and `bandwidth-exporter pin {self._name}` writes it down"
+            remedy += f". The one it shows has fingerprint: {shown}; {pin}" if shown else ""
         if error.retry_after:
             remedy = f"wait {error.retry_after:.0f} s; {remedy}"
         subject = _SUBJECTS.get(error.reason, self._step)
