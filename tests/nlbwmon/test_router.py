@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -213,11 +214,13 @@ def _speak_http(listener: socket.socket) -> None:
 def test_a_thousand_failures_leave_nothing_behind() -> None:
     server = Server("dropbear")
     source = NlbwmonSource(server.settings(key_file=server.stranger()))
-    before = threading.active_count()
+    assert failed(source).reason == "login"
+    before, files = threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(30):
         assert failed(source).reason == "login"
     server.kill()
     for _ in range(970):
         assert failed(source).reason == "unreachable"
     assert threading.active_count() == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == files
     server.close()
