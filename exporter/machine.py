@@ -1,4 +1,4 @@
-"""What kind of place the exporter runs in: a container or not, and on what a folder is kept."""
+"""What kind of place the exporter runs in: a container or not, on what a folder is kept, by which clock."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import tzlocal
 
 _MARKS: Final = (".dockerenv", "run/.containerenv")
 """Files that Docker and Podman put into a container."""
@@ -21,6 +24,14 @@ class Mount(NamedTuple):
 
     point: str
     kind: str
+
+
+def local_zone() -> ZoneInfo:
+    """This machine's time zone by its name. UTC where it has none, as in a bare container."""
+    try:
+        return ZoneInfo(tzlocal.get_localzone_name())
+    except (ZoneInfoNotFoundError, OSError, ValueError):
+        return ZoneInfo("UTC")
 
 
 def in_container(env: Mapping[str, str], root: Path = Path("/")) -> bool:

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from exporter.model import Client, Count, SubjectKey, Wan
 from exporter.naming import People
+from exporter.people import by_owner
 from exporter.privacy import Privacy
 from exporter.recent import Rate
 from exporter.runtime import Runtime
@@ -36,10 +37,10 @@ class ClientRow(Struct, frozen=True):
 
 
 class OwnerRow(Struct, frozen=True):
-    """What somebody's clients moved, all of them together. devices: what they are called, in words."""
+    """What somebody's clients moved today, all of them together."""
 
     name: str
-    devices: str
+    clients: int
     download: int
     upload: int
 
@@ -80,6 +81,7 @@ class SourceView(Struct, frozen=True):
     lines: tuple[LineRow, ...]
     top_now: tuple[ClientRow, ...]
     top_today: tuple[ClientRow, ...]
+    owners: tuple[OwnerRow, ...]
     held: int
     doubts: Mapping[str, int]
     gaps: int
@@ -115,6 +117,7 @@ def source_view(runtime: Runtime, people: People, privacy: Privacy, today: Today
         top_today=_top(
             clients, people, privacy, {key: (count.download, count.upload) for key, count in moved_today.items()}
         ),
+        owners=tuple(_owners(clients, people, privacy, moved_today)),
         held=len(runtime.memory.shown.copy()),
         doubts=Tally(counter.doubt for counter in list(runtime.memory.counters.values()) if counter.doubt),
         gaps=runtime.memory.source.gaps,
@@ -168,10 +171,24 @@ def _top(
     whole = -sum(negative for negative, _ in ranked)
     rows: list[ClientRow] = []
     for negative, key in ranked[:TOP]:
-        client = clients.get(key) or Client(key.site, key.key)
+        client = clients.get(key) or _gone(key)
         shown = privacy.client(client, people)
         rows.append(ClientRow(shown.name, shown.owner, _where(client, privacy), *moved[key], -negative / whole))
     return tuple(rows)
+
+
+def _owners(clients: Mapping[SubjectKey, Client], people: People, privacy: Privacy, today: Today) -> Iterable[OwnerRow]:
+    """Whoever the configuration names as an owner, with all his clients, those that left meanwhile as well."""
+    left = (key for key in today if key.kind == "client" and key not in clients)
+    everybody = [*clients.items(), *((key, _gone(key)) for key in left)]
+    for group in by_owner(((client, today.get(key)) for key, client in everybody), people):
+        if group.name:
+            yield OwnerRow(privacy.text(group.name), group.clients, group.total.download, group.total.upload)
+
+
+def _gone(key: SubjectKey) -> Client:
+    """Who is no longer shown: all that is known is the key, which is the MAC where there is one."""
+    return Client(key.site, key.key, key.key)
 
 
 def _where(client: Client, privacy: Privacy) -> str:

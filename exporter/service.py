@@ -13,8 +13,9 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -28,6 +29,7 @@ from exporter.configured import people_of
 from exporter.exposition import Exposition, Page
 from exporter.fleet import Fleet, Planned, fixed
 from exporter.logs import FAULT, fault_words
+from exporter.machine import local_zone
 from exporter.naming import People
 from exporter.overview import source_view
 from exporter.poller import Poller
@@ -37,6 +39,7 @@ from exporter.runtime import SourceFacts
 from exporter.series import Scrapes
 from exporter.sources import Source
 from exporter.store import State, StateError
+from exporter.store.upkeep import Retention
 from exporter.web import make_app
 from exporter.web.server import WebServer
 from exporter.web.status import Status, local_time, status_page
@@ -59,7 +62,8 @@ UNSENT = 16 * 1024
 class Settings(Struct, frozen=True):
     """What a running exporter needs beside its sources. Durations are seconds. banner: words for the status page.
 
-    names, hash_mac: see exporter.privacy. web_config: the file for TLS and passwords.
+    names, hash_mac: see exporter.privacy. web_config: the file for TLS and passwords. zone: by whose midnight days
+    begin. retention: how long history is kept.
     """
 
     host: str
@@ -72,6 +76,8 @@ class Settings(Struct, frozen=True):
     names: bool = True
     hash_mac: bool = False
     web_config: Path | None = None
+    zone: ZoneInfo = field(default_factory=local_zone)
+    retention: Retention = Retention()
 
 
 class Own(Collector):
@@ -118,6 +124,11 @@ class Exporter:
         planned = [each if isinstance(each, Planned) else fixed(*each) for each in sources]
         self.settings = settings
         self.state = State.open(settings.state)
+        try:
+            self.state.keep(settings.zone, settings.retention)
+        except StateError:
+            self.state.close()
+            raise
         self._clock = clock
         self._configuration = configuration
         self._reloads = Reloads(self._reload)
@@ -230,6 +241,9 @@ class Exporter:
     def _take(self, config: Config) -> None:
         new, old = configured(config), self.settings
         settings = replace(new, host=old.host, port=old.port, state=old.state, web_config=old.web_config)
+        settings = replace(settings, retention=old.retention)
+        if settings.zone.key != old.zone.key:
+            self.state.keep(settings.zone, old.retention)
         same = (settings.names, settings.hash_mac) == (old.names, old.hash_mac)
         privacy = self.privacy if same else privacy_of(settings.names, settings.hash_mac, self.state.pseudonym_key)
 
@@ -275,6 +289,7 @@ class Exporter:
         """The page for people."""
         people, privacy = self.settings.people, self.privacy
         runtimes = list(self.committer.runtimes.values())
+        today = self.state.today(self._clock.wall())
         facts = [
             f"version {exporter.__version__}",
             f"Python {platform.python_version()}",
@@ -283,7 +298,9 @@ class Exporter:
         if self._configuration is not None:
             facts.append(f"configuration read {local_time(self._reloaded.at)}")
         status = Status(
-            sources=tuple(source_view(runtime, people, privacy, None) for runtime in runtimes),
+            sources=tuple(
+                source_view(runtime, people, privacy, today.get(runtime.facts.name, {})) for runtime in runtimes
+            ),
             banner=self.settings.banner,
             troubles=tuple(map(privacy.text, (self.healthy(), self.committer.commit_error))),
             warnings=tuple(map(privacy.text, (self.config_trouble, *self.warnings()))),
@@ -318,7 +335,6 @@ def serve(
     """
     from exporter.config.errors import ConfigError
 
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # there is nothing to read again yet
     with ExitStack() as stack:
         try:
             web = WebConfigFile(settings.web_config) if settings.web_config is not None else None
@@ -380,6 +396,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def configured(config: Config) -> Settings:
     """What a configuration says, beside its sources."""
+    kept = config.archive.retention
     return Settings(
         host=config.web.listen.host,
         port=config.web.listen.port,
@@ -390,6 +407,8 @@ def configured(config: Config) -> Settings:
         names=config.privacy.names,
         hash_mac=config.privacy.hash_mac,
         web_config=config.web.config_file,
+        zone=config.timezone or local_zone(),
+        retention=Retention(kept.five_minutes, kept.hourly, kept.daily),
     )
 
 

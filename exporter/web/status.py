@@ -13,7 +13,7 @@ from typing import Final
 import jinja2
 from msgspec import Struct
 
-from exporter.overview import OwnerRow, SourceView
+from exporter.overview import SourceView
 from exporter.voice import human_bytes
 
 DOUBTS: Final = {
@@ -40,7 +40,6 @@ class Status(Struct, frozen=True):
     banner: str = ""
     troubles: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    owners: tuple[OwnerRow, ...] = ()
     facts: tuple[str, ...] = ()
 
 
@@ -51,7 +50,6 @@ def status_page(status: Status, now: float) -> str:
         troubles=[words for words in status.troubles if words],
         warnings=[words for words in status.warnings if words],
         sources=status.sources,
-        owners=status.owners,
         facts=status.facts,
         doubts=DOUBTS,
         now=now,

@@ -24,10 +24,10 @@ def page(clients: int) -> str:
         for place, name in enumerate((NAMES * 2)[: min(clients, 10)], 1)
     )
     lines = (LineRow("default " + "w" * 64, True, Rate(1.2e8, 3e6), 0.99, None),)
-    here = replace(VIEW, clients=clients, top_now=top, top_today=top, lines=lines, held=clients, gaps=3)
+    owners = tuple(OwnerRow(name, clients, 10**15, 10**12) for name in NAMES)
+    here = replace(VIEW, clients=clients, top_now=top, top_today=top, lines=lines, owners=owners, held=clients, gaps=3)
     down = replace(here, name="s" * 64, up=False, error=HOSTILE[-1], error_at=NOW - 60, notices=(HOSTILE[-1],))
-    owners = tuple(OwnerRow(name, name, 10**15, 10**12) for name in NAMES)
-    status = Status((here, down), banner="A demo.", warnings=(HOSTILE[-1],), owners=owners, facts=(HOSTILE[-1],))
+    status = Status((here, down), banner="A demo.", warnings=(HOSTILE[-1],), facts=(HOSTILE[-1],))
     return status_page(status, NOW)
 
 

@@ -8,7 +8,7 @@ from exporter.committer import Committer, Failure, Success
 from exporter.exposition import Exposition
 from exporter.model import Client, Contract, Count, CounterKey, Reading, SubjectKey, Wan
 from exporter.naming import Person
-from exporter.overview import TOP, SourceView, source_view
+from exporter.overview import TOP, OwnerRow, SourceView, source_view
 from exporter.privacy import OPEN
 from exporter.recent import Rate
 from exporter.series import Scrapes
@@ -98,7 +98,15 @@ def test_today_is_what_it_is_given() -> None:
 def test_a_client_that_left_today_is_still_in_the_list() -> None:
     site = Site(1)
     site.poll(0)
-    assert [row.name for row in site.view({client_key(mac(9)): Count(3, 3)}).top_today] == [mac(9)]
+    assert [row.name for row in site.view({client_key(mac(9)): Count(3, 3)}).top_today] == ["randomised 00:00:09"]
+
+
+def test_owners_are_summed_over_their_clients_here_or_gone() -> None:
+    site = Site(1)
+    site.committer._people = {mac(number): Person("", "flat 3") for number in range(3)}
+    site.poll(0)
+    today = {client_key(mac(0)): Count(3, 3), client_key(mac(2)): Count(4, 1), client_key(mac(5)): Count(100, 100)}
+    assert site.view(today).owners == (OwnerRow("flat 3", 2, 7, 4),)
 
 
 def test_no_more_than_the_top() -> None:

@@ -36,6 +36,7 @@ VIEW = SourceView(
     lines=(),
     top_now=(ClientRow("Kitchen laptop", "flat 3", "wireless, Home", 5_000_000.0, 100_000.0, 0.8),),
     top_today=(ClientRow("Phone", "", "wired", 4e9, 1e9, 0.1),),
+    owners=(),
     held=0,
     doubts={},
     gaps=0,
@@ -148,19 +149,25 @@ def test_a_line_beside_what_is_paid_for() -> None:
     assert "Line wan2: down, 0 bit/s down, 0 bit/s up." in text
 
 
-def test_troubles_warnings_owners_and_facts() -> None:
+def test_troubles_warnings_and_facts() -> None:
     text = str(
         shown(
             VIEW,
             banner="This is a demo.",
             troubles=("the state is full", ""),
             warnings=("no password",),
-            owners=(OwnerRow("flat 3", "Kitchen laptop, Phone", 10**9, 10**6),),
             facts=("version 1.2.3",),
         )
     )
-    for words in ("This is a demo.", "the state is full", "no password", "flat 3", "953.7 MiB", "version 1.2.3"):
+    for words in ("This is a demo.", "the state is full", "no password", "version 1.2.3"):
         assert words in text
+
+
+def test_owners_with_all_their_clients() -> None:
+    owners = (OwnerRow("flat 3", 4, 10**9, 10**6), OwnerRow("flat 4", 1, 0, 0))
+    text = str(shown(replace(VIEW, owners=owners)))
+    assert "flat 34 clients 953.7 MiB 976.6 KiB" in text
+    assert "flat 41 client 0 B 0 B" in text
 
 
 def test_whatever_comes_from_outside_stays_text() -> None:
@@ -173,8 +180,9 @@ def test_whatever_comes_from_outside_stays_text() -> None:
         top_now=rows(HOSTILE),
         top_today=rows(HOSTILE),
         lines=(LineRow(HOSTILE[0], True, Rate(), None, None),),
+        owners=(OwnerRow(HOSTILE[0], 1, 1, 1),),
     )
-    page = shown(hostile, owners=(OwnerRow(HOSTILE[0], HOSTILE[1], 1, 1),), facts=(HOSTILE[0],), warnings=(HOSTILE[0],))
+    page = shown(hostile, facts=(HOSTILE[0],), warnings=(HOSTILE[0],))
     assert not {"script", "img"} & set(page.tags)
     assert str(page).count("<script>alert(1)</script>") > 10
     assert "{{ 7 * 7 }}" in str(page)
