@@ -214,7 +214,6 @@ def _speak_http(listener: socket.socket) -> None:
 def test_a_thousand_failures_leave_nothing_behind() -> None:
     server = Server("dropbear")
     source = NlbwmonSource(server.settings(key_file=server.stranger()))
-    assert failed(source).reason == "login"
     before, files = threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(30):
         assert failed(source).reason == "login"
