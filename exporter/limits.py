@@ -53,7 +53,7 @@ def admit(memory: Memory, poll: Poll, present: Many[SubjectKey], limit: int) -> 
     """Give out the places. present: the subjects on the page. limit: of clients; at least 1."""
     most = REMEMBERED * limit
     shown = len(poll.clients) + len(poll.readings)
-    if len(present) + shown <= limit and max(len(memory.totals), len(memory.counters)) + shown <= most:
+    if max(len(memory.totals), len(memory.counters)) + shown <= most and len(present) + _came(poll, present) <= limit:
         return Admitted(poll)
     clients = _clients(poll)
     placed, full = _places(memory, clients, present, limit)
@@ -103,6 +103,13 @@ def settle(memory: Memory, changes: Changes, admitted: Admitted) -> Changes:
 
 def _subject(site: str, client: str) -> SubjectKey:
     return SubjectKey("client", site, client)
+
+
+def _came(poll: Poll, present: Many[SubjectKey]) -> int:
+    """At most so many clients come onto the page. Fast, for this is asked at every poll."""
+    subjects: set[tuple[str, str, str]] = {subject for reading in poll.readings for subject in reading.subjects}
+    subjects.update([("client", client.site, client.client) for client in poll.clients])
+    return len(subjects.difference(present))
 
 
 def _clients(poll: Poll) -> dict[SubjectKey, None]:
