@@ -88,7 +88,9 @@ def percent(ratio: float) -> str:
 
 
 def seconds(duration: float) -> str:
-    """How long something takes: 0.4 s, 30 s, 5 min, 2.5 h."""
+    """How long something takes: 40 ms, 1.2 s, 30 s, 5 min, 2.5 h."""
+    if duration < 1:
+        return f"{duration * 1000:.0f} ms"
     if duration < 10:
         return f"{duration:.2g} s"
     if duration < 120:

@@ -80,7 +80,7 @@ def test_what_is_said_of_a_source() -> None:
     text = str(shown(VIEW))
     for words in (
         "home unifi ● up",
-        "Last success 12 s ago, the last poll took 0.4 s. Polled every 30 s.",
+        "Last success 12 s ago, the last poll took 400 ms. Polled every 30 s.",
         "48.0 Mbit/s down now",
         "44.7 GiB down today",
         "42 clients",
@@ -218,7 +218,7 @@ def test_shares(ratio: float, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("duration", "words"), [(0.412, "0.41 s"), (30, "30 s"), (300, "5 min"), (9000, "2.5 h"), (119.6, "120 s")]
+    ("duration", "words"), [(0.412, "412 ms"), (0.9999, "1000 ms"), (9.94, "9.9 s"), (30, "30 s"), (300, "5 min"), (9000, "2.5 h"), (119.6, "120 s")]
 )
 def test_durations(duration: float, words: str) -> None:
     assert seconds(duration) == words
