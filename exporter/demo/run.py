@@ -100,6 +100,7 @@ def run_at_speed(hours: float) -> int:
 
     The exit status is 1 if anything was counted that never moved.
     """
+    logging.getLogger("exporter").setLevel(logging.ERROR)  # lines for each poll and accident would be thousands
     start = time.time()
     network, router = household(start=start), household_router(start=start)
     totals = count_at_speed(network, router, hours * 3600)
@@ -109,7 +110,6 @@ def run_at_speed(hours: float) -> int:
 
 def count_at_speed(network: Network, router: Router, seconds: float) -> dict[str, Totals]:
     """Let so many seconds pass for both, poll them meanwhile and count. The totals by source."""
-    logging.getLogger("exporter").setLevel(logging.WARNING)  # a line for each poll would be thousands
     start = network.now
     interval = INTERVAL * max(1, math.ceil(seconds / INTERVAL / MOST_POLLS))
     intervals = {HOME: interval, ATTIC: max(REFRESH, interval)}
