@@ -18,10 +18,14 @@ from typer.testing import CliRunner, Result
 
 from exporter.cli import app
 from exporter.config import load
+from exporter.model import Count
 from exporter.sources.nlbwmon import NlbwmonSource
+from exporter.sources.nlbwmon.network import Interface, Network
+from exporter.sources.nlbwmon.watch import PATIENCE
 from tests.nlbwmon import checked
 from tests.nlbwmon.fakes import program, programs
 from tests.nlbwmon.recorded import CSV, EMPTY, JSON
+from tests.nlbwmon.router import ONE, Exporter, Router, row
 from tests.nlbwmon.servers import PASSWORD, USER, Server
 
 PAGE = Path(__file__).parents[2] / "docs/openwrt.md"
@@ -171,6 +175,7 @@ LESS = {
     "one-command": "exec nlbw -c json",
 }
 """Commands that a key may be bound to instead of the exporter's own."""
+NOTICES = ("standing-still", "restarting", "clock")
 WHOLE = {"all-well", "restricted"}
 
 
@@ -329,8 +334,8 @@ def test_the_page_shows_what_pin_says(server: Server, tmp_path: Path) -> None:
 
 
 def test_the_page_shows_nothing_else() -> None:
-    checks = {("check", name) for name in {*CASES, *ELSEWHERE}}
-    notices = {("notice", name) for name in LESS}
+    checks = {("check", name) for name in {*CASES, *ELSEWHERE, *LESS}}
+    notices = {("notice", name) for name in NOTICES}
     assert documented().keys() == checks | notices | {("pin", name) for name in PINS}
 
 
@@ -354,7 +359,7 @@ def test_from_locks_the_key_out(server: Server, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", LESS)
-def test_a_key_that_allows_less_is_polled_all_the_same(name: str, server: Server) -> None:
+def test_a_key_that_allows_less_is_polled_all_the_same(name: str, server: Server, tmp_path: Path) -> None:
     server.nlbw(f"case $* in *-t*) exit 195;; esac\ncat {server.folder}/bin/rows")
     program(server.folder / "less", f"PATH={server.folder}/bin:$PATH\n{LESS[name]}")
     bound(server, f"{server.folder}/less")
@@ -367,7 +372,30 @@ def test_a_key_that_allows_less_is_polled_all_the_same(name: str, server: Server
     assert {reading.life for reading in poll.readings} == {None}
     assert not any(client.name for client in poll.clients)
     assert not poll.gear
-    (notice,) = poll.notices
+    result = check(server, tmp_path, {})
+    assert result.exit_code == 0
+    shown(name, as_on_the_page(result, server))
+
+
+def test_the_page_shows_what_is_said_of_a_router_while_it_is_polled() -> None:
+    router = Router("2026-11-20T12:00").shows(row(ONE, 1_000, 0))
+    exporter = Exporter(router)
+    for number in range(PATIENCE + 2):
+        wan = Interface("wan", up=True, device="eth1", v4=True)
+        router.network = Network((wan,), {"eth1": Count(number * 5_000_000, 0)})
+        exporter.poll()
+    noticed("standing-still", exporter)
+    exporter = Exporter(router)
+    for number in range(PATIENCE):
+        router.shows(row(ONE, 1_000 + number, 0)).restarts()
+        exporter.poll()
+    noticed("restarting", exporter)
+    exporter.poll(ahead=7_200)
+    noticed("clock", exporter)
+
+
+def noticed(name: str, exporter: Exporter) -> None:
+    (notice,) = exporter.notices
     shown(name, f"{notice}\n", "notice")
 
 
