@@ -85,6 +85,8 @@ def test_an_empty_database_as_recorded() -> None:
         ("nlbw -c help", 1, "Unrecognized command 'help'\n"),
         ("nlbw", 1, "No command specified\n"),
         ("nlbw -c json -t 24h", 1, "Unrecognized date '24h'\n"),
+        ("", 127, "ash: : not found\n"),
+        ("'a\nb'", 127, "ash: a: not found\n"),
         ("cat /etc/shadow", 127, "ash: cat: not found\n"),
         ("nlbw -c 'json", 127, "ash: nlbw -c 'json: not found\n"),
         (": bandwidth-exporter 2 " + "0" * 32 + " json", 127, "ash: :: not found\n"),

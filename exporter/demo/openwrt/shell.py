@@ -42,7 +42,8 @@ def run(router: Router, command: str) -> Reply:
             name, arguments = command, []
         if name in ("nlbw", "/usr/sbin/nlbw"):
             return nlbw(router, arguments)
-        return Reply("", 127, f"ash: {name.splitlines()[0]}: not found\n")
+        first, _, _ = name.partition("\n")
+        return Reply("", 127, f"ash: {first}: not found\n")
 
 
 def nlbw(router: Router, arguments: list[str]) -> Reply:
