@@ -332,3 +332,35 @@ def test_another_router_is_a_baseline() -> None:
 def test_what_a_counter_is_known_by() -> None:
     exporter = november()
     assert CounterKey("client", "", f"4|TCP|443|{ONE}|192.168.1.101") in exporter.memory.counters
+
+
+def test_case02_a_reboot_while_the_exporter_was_down_counts_even_where_it_overtook() -> None:
+    exporter = november()
+    exporter.router.restarts(reboot=True).shows(row(ONE, 7_000, 30))
+    exporter.restart()
+    exporter.poll()
+    assert exporter.total() == (8_000, 30)
+
+
+def test_case03_a_power_cut_while_the_exporter_was_down_counts_from_the_file() -> None:
+    exporter = november()
+    exporter.router.writes(NOV, row(ONE, 4_000, 400)).restarts(reboot=True).shows(row(ONE, 4_090, 410))
+    exporter.restart()
+    exporter.poll()
+    assert exporter.total() == (1_090, 10)
+
+
+def test_case04_a_clean_restart_while_the_exporter_was_down_goes_on() -> None:
+    exporter = november()
+    exporter.router.writes(NOV, row(ONE, 6_100, 500)).restarts().shows(row(ONE, 6_150, 500))
+    exporter.restart()
+    exporter.poll()
+    assert exporter.total() == (1_150, 0)
+
+
+def test_the_life_of_another_router_proves_nothing() -> None:
+    exporter = november()
+    exporter.readings = Readings("SHA256:key", "SHA256:another|boot-1|100|20261101")
+    exporter.router.at_time(MIDNIGHT).writes(NOV, row(ONE, 6_300, 0)).shows(row(ONE, 70, 0))
+    exporter.poll()
+    assert exporter.total() == (1_070, 0)
