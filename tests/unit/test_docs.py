@@ -156,6 +156,22 @@ def test_every_case_of_the_unifi_meters_is_in_their_table(path: str) -> None:
     assert {name for name in names_in(path) if name.startswith("test_")} == told
 
 
+@pytest.mark.parametrize("path", ["tests/nlbwmon/test_cases.py", "tests/nlbwmon/test_watch.py"])
+def test_every_case_of_nlbwmon_is_in_its_table(path: str) -> None:
+    told = {name for document, where, name in named_tests() if (document, where) == ("meters.md", path)}
+    assert {name for name in names_in(path) if name.startswith("test_case")} <= told
+
+
+def test_all_nineteen_ways_that_a_value_goes_down_are_told() -> None:
+    """The nlbwmon reference, §1.5, numbers them."""
+    page = (ROOT / "docs" / "meters.md").read_text(encoding="utf-8")
+    table = page.partition("### Every way a value goes down")[2].partition("\n### ")[0]
+    numbers = {
+        int(number) for row in re.findall(r"^\| ([0-9, ]+) \|", table, re.MULTILINE) for number in row.split(",")
+    }
+    assert numbers == set(range(1, 20))
+
+
 def test_links_between_pages_lead_somewhere() -> None:
     for document in (ROOT / "docs").glob("*.md"):
         for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text(encoding="utf-8")):
