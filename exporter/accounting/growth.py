@@ -14,12 +14,8 @@ LONGEST: Final = HOUR
 """Seconds. A longer interval is kept as one, however seldom a source is polled."""
 
 
-class Moved(NamedTuple):
-    """Bytes of one subject: download, upload. A total that a restored meter set back is the one way below 0."""
-
-    subject: SubjectKey
-    download: int
-    upload: int
+Moved = tuple[SubjectKey, int, int]
+"""Bytes of one subject: download, upload. Less than 0 only where a poll is counted again (exporter.store.archive)."""
 
 
 class Growth(NamedTuple):
@@ -34,12 +30,11 @@ def growth(before: Source, totals: Mapping[SubjectKey, Count], changes: Changes)
     """The difference between `totals` (as of `before`, the poll before) and what `changes` makes of them."""
     after = changes.source
     over = span(before.at if before.number else None, after.at, after.tick - before.tick)
-    moved = []
-    for subject, total in changes.totals.items():
-        known = totals.get(subject, ZERO)
-        download, upload = total.download - known.download, total.upload - known.upload
-        if download or upload:
-            moved.append(Moved(subject, download, upload))
+    moved = [
+        (subject, total.download - known.download, total.upload - known.upload)
+        for subject, total in changes.totals.items()
+        if (known := totals.get(subject, ZERO)).download != total.download or known.upload != total.upload
+    ]
     silent = changes.gap or over.end - over.start > LONGEST
     return Growth(over, moved, silent and len(buckets(over)) > 1)
 

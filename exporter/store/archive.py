@@ -99,7 +99,7 @@ class Archive:
         if kept.day is None or day > kept.day:
             kept.day, kept.opening = day, at_midnight(kept.totals, added, day, self.zone)
         if added.moved:
-            carriers = (place_of(each.subject)[0] for each in added.moved if each.subject.kind in usage.PROTOCOLS)
+            carriers = (place_of(subject)[0] for subject, _, _ in added.moved if subject.kind in usage.PROTOCOLS)
             rows.name_subjects(connection, write.name, carriers, ids, free)
             usage.add(connection, added, ids, self.progress, self.zone)
         kept.source = write.changes.source

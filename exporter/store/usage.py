@@ -81,6 +81,8 @@ def add(
 
 
 def _place(subject: SubjectKey, ids: Mapping[SubjectKey, int]) -> Place:
+    if subject.kind not in PROTOCOLS:  # by far the most
+        return ids[subject], ALL
     carrier, kind = place_of(subject)
     return ids[carrier], kind
 
@@ -89,15 +91,13 @@ def _rows(added: Growth, ids: Mapping[SubjectKey, int]) -> Iterator[Row]:
     touched, flags = buckets(added.over), added.over.flags
     if len(touched) == 1:
         bucket = touched[0]
-        for subject, download, upload in added.moved:
-            yield (bucket, *_place(subject, ids), download, upload, flags)
-        return
-    for subject, download, upload in added.moved:
-        where = _place(subject, ids)
-        split = zip(touched, parts(download, added.over), parts(upload, added.over), strict=True)
-        for bucket, down, up in split:
-            if down or up:
-                yield (bucket, *where, down, up, flags)
+        return ((bucket, *_place(subject, ids), down, up, flags) for subject, down, up in added.moved)
+    return (
+        (bucket, *_place(subject, ids), down, up, flags)
+        for subject, download, upload in added.moved
+        for bucket, down, up in zip(touched, parts(download, added.over), parts(upload, added.over), strict=True)
+        if down or up
+    )
 
 
 def _add_late(rows: Iterable[Row], connection: sqlite3.Connection, zone: ZoneInfo) -> None:
