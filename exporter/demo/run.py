@@ -172,8 +172,9 @@ _CAPTIONS = {
     ),
     ATTIC: (
         "Never shown: bytes that passed while nlbwmon was away, or that it had counted when the power was cut or "
-        "others drove them out. Short: rows that were driven out and had begun again before the next look. Never more "
-        "than nlbwmon counted."
+        "others drove them out. Short: rows that were driven out and had begun again before the next look, what moved "
+        "when the power was cut soon after a restart of nlbwmon, and a line that dialled anew and overtook its old "
+        "value. Never more than nlbwmon counted."
     ),
 }
 
