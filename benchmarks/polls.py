@@ -21,8 +21,9 @@ from exporter.series import Scrapes, Stage
 from exporter.sources.unifi import payload
 from exporter.sources.unifi.readings import Readings, SiteClients
 from exporter.store import State
+from exporter.store.archive import Archive
 
-STAGES: Final = ("decode", "readings", "ledger", "series", "commit", "memory", "render", "rest")
+STAGES: Final = ("decode", "readings", "ledger", "series", "commit", "archive", "upkeep", "memory", "render", "rest")
 """In the order of a poll; the rest is the committer's own."""
 
 WARM_UP: Final = 7
@@ -109,6 +110,8 @@ def measure(clients: int, moving: float, rounds: int) -> Cost:
         watch.watch(ledger, "advance", "ledger")
         watch.watch(Stage, "plan", "series")
         watch.watch(State, "commit", "commit")
+        watch.watch(Archive, "add", "archive")
+        watch.watch(Archive, "tend", "upkeep")
         watch.watch(Memory, "take", "memory")
         watch.watch(Runtime, "render", "render")
 

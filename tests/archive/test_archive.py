@@ -15,7 +15,7 @@ import pytest
 
 from exporter.accounting.buckets import CLOCK
 from exporter.model import Changes, Count, Source, SubjectKey, Write
-from exporter.store import Retention, State, StateError, upkeep
+from exporter.store import Retention, State, StateError, upkeep, usage
 from tests.archive.house import Archived, Bytes
 from tests.scripted import client_key
 
@@ -359,3 +359,19 @@ def test_what_cannot_be_committed_is_not_in_today(state: State) -> None:
     home.source, home.totals = source, totals
     home.poll(NOON + 90, {A: 20})
     assert state.today(NOON + 91)["home"] == {A: Count(25, 2)}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *(upkeep._NTH, upkeep._FIRST, upkeep._MAKE_HOURLY, upkeep._MAKE_DAILY, upkeep._MOVE_DAY),
+        *(upkeep._PRUNE_USAGE, upkeep._PRUNE_HOURLY, upkeep._PRUNE_DAILY, upkeep._PRUNE_GAP),
+        *(usage._SINCE_DAILY, usage._SINCE_USAGE),
+    ],
+)
+def test_no_step_looks_at_more_than_it_needs(state: State, query: str) -> None:
+    assert state._connection is not None
+    values = [1] * max(query.count("?"), 1)
+    values = values[: 5 if "?5" in query else 2 if "?1" in query else len(values)]
+    plan = state._connection.execute(f"EXPLAIN QUERY PLAN {query}", values).fetchall()
+    assert [step for *_, step in plan if step.startswith("SCAN") and "json_each" not in step] == []
