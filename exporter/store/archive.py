@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
+from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from exporter.accounting.buckets import Span
@@ -43,11 +44,11 @@ class Archive:
         self._today = Today()
         self._since: dict[int, dict[Place, tuple[int, int]]] = {}
 
-    def open(self, connection: sqlite3.Connection) -> None:
-        """Begin with a file. Raises StateError where its time zone is not known here."""
+    def open(self, connection: sqlite3.Connection, path: Path) -> None:
+        """Begin with the state file `path`. Raises StateError where its time zone is not known here."""
         zone = rows.get_meta(connection, "timezone")
         if zone is not None and zone != self.zone.key:
-            self.zone = _zone(zone)
+            self.zone = _zone(zone, path)
         self.progress = upkeep.read_progress(connection)
         self._since.clear()
 
@@ -128,11 +129,11 @@ class Archive:
         return self._today.read(now, self.zone)
 
 
-def _zone(key: str) -> ZoneInfo:
+def _zone(key: str, path: Path) -> ZoneInfo:
     try:
         return ZoneInfo(key)
     except (ZoneInfoNotFoundError, ValueError) as error:
         raise StateError(
-            f"its days are cut in the time zone {key!r}, which this machine does not know. Install the machine's time"
-            " zones (tzdata), or the exporter again."
+            f"state file {path}: its days are cut by the time zone {key!r}, which this machine does not know. Install"
+            " the machine's time zones (tzdata), or the exporter again."
         ) from error

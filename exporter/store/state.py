@@ -182,9 +182,13 @@ class State:
 
     def _connect(self) -> sqlite3.Connection:
         connection = database.open_checked(self._path)
-        self._archive.open(connection)
-        self._free = rows.free_ids(connection)
-        file = self._path.stat()
+        try:
+            self._archive.open(connection, self._path)
+            self._free = rows.free_ids(connection)
+            file = self._path.stat()
+        except BaseException:
+            connection.close()
+            raise
         self._inode = (file.st_dev, file.st_ino)
         self._connection = connection
         return connection

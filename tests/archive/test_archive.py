@@ -245,7 +245,9 @@ def test_bytes_whose_five_minutes_are_gone_stay_on_their_day(state: State, path:
 def test_a_time_zone_that_this_machine_does_not_know(path: Path) -> None:
     with closing(sqlite3.connect(path)) as file, file:
         file.execute("INSERT INTO meta VALUES ('timezone', 'Europe/Nowhere')")
-    with pytest.raises(StateError, match=r"time zone 'Europe/Nowhere', which this machine does not know.*tzdata"):
+    with pytest.raises(
+        StateError, match=r"bandwidth.db: .* time zone 'Europe/Nowhere', which this machine does not know.*tzdata"
+    ):
         State.open(path)
 
 
