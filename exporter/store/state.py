@@ -7,16 +7,17 @@ import secrets
 import sqlite3
 import threading
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from exporter.model import Count, Memory, SubjectKey, Write
-from exporter.store import database, rows
+from exporter.store import database, outbox, rows
 from exporter.store.archive import Archive
 from exporter.store.errors import StateError, explained, from_code, from_system, result_code
 from exporter.store.lock import Lock
+from exporter.store.openings import openings
 from exporter.store.rows import Ids
 from exporter.store.upkeep import Retention
 
@@ -35,6 +36,7 @@ class State:
         self._guard = threading.Lock()
         self._ids: dict[str, Ids] = {}
         self._archive = Archive()
+        self._marking = False
         self._connection: sqlite3.Connection | None = None
         self._closed = False
         try:
@@ -69,6 +71,11 @@ class State:
     def scraped_at(self) -> float | None:
         """Unix seconds of the last scrape by a Prometheus that was committed; None where there never was one."""
         return self._scraped_at
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self._path
 
     @property
     def exporter_id(self) -> str:
@@ -132,12 +139,64 @@ class State:
                 self._recover(error)
                 raise
 
+    def mark(self, on: bool) -> None:
+        """Whether to mark from now on what has to be sent to PostgreSQL (exporter.store.outbox). Raises StateError."""
+        with self._guard, explained(self._path, "cannot say what is to be sent to PostgreSQL"):
+            connection = self._ready()
+            with database.transaction(connection):
+                known = outbox.read_feed(connection)
+                if on and known is None:
+                    outbox.write_feed(connection, outbox.Feed.new())
+                elif known is not None and not on:
+                    outbox.clear(connection)
+            if on and not self._marking:
+                self._marking = True
+                outbox.install(connection)
+
+    def feed(self) -> outbox.Feed:
+        """How far PostgreSQL has it. Where changes are marked alone. Raises StateError."""
+        with self._guard, explained(self._path, "cannot read how far PostgreSQL has it"):
+            return outbox.read_feed(self._ready()) or outbox.Feed.new()
+
+    def fed(self, feed: outbox.Feed, marks: Iterable[tuple[outbox.Key, int]] = ()) -> None:
+        """Write down how far PostgreSQL has it, and take away the marks of what it took. Raises StateError."""
+        with self._guard, explained(self._path, "cannot write down what was sent to PostgreSQL"):
+            connection = self._ready()
+            with database.transaction(connection):
+                outbox.unmark(connection, marks)
+                outbox.write_feed(connection, feed)
+
     def today(self, now: float) -> Mapping[str, Mapping[SubjectKey, Count]]:
         """Bytes since midnight, by source, of every subject that moved any. now: Unix seconds.
 
         Any thread may ask at any time: it waits for no commit, and no commit for it.
         """
         return self._archive.today(now)
+
+    def openings(
+        self, name: str, subjects: Collection[SubjectKey], starts: Collection[int]
+    ) -> Mapping[int, Mapping[SubjectKey, Count]]:
+        """What the totals of subjects of a source were at each of these moments, which are bounds of five minutes.
+
+        Packets are 0. Subjects without a total are left out. Raises StateError.
+        """
+        with self._guard, explained(self._path, f"cannot read the history of the source {name!r}"):
+            try:
+                connection = self._ready()
+                if name not in self._ids:
+                    self._learn(connection, name)
+                ids = {number: key for key, number in self._ids[name].subjects.items() if key in subjects}
+                archive = self._archive
+                return {
+                    start: {
+                        ids[number]: Count(*pair)
+                        for number, pair in openings(connection, ids, start, archive.progress, archive.zone).items()
+                    }
+                    for start in starts
+                }
+            except BaseException as error:
+                self._recover(error)
+                raise
 
     def close(self) -> None:
         """Close the file and let another exporter have it. A second call does nothing."""

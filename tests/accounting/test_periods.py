@@ -17,7 +17,8 @@ ZONES = [
     "UTC", "Europe/Berlin", "Europe/Dublin", "Asia/Kolkata", "Asia/Kathmandu", "Australia/Lord_Howe", "Africa/Cairo",
     "Africa/Casablanca", "America/New_York", "America/St_Johns", "America/Havana", "America/Sao_Paulo",
     "America/Asuncion", "America/Caracas", "Asia/Beirut", "Asia/Gaza", "Asia/Pyongyang", "Asia/Tehran", "Pacific/Apia",
-    "Pacific/Chatham", "Pacific/Kiritimati", "Antarctica/Troll", "Antarctica/Casey", "America/Scoresbysund", "Etc/GMT+12",
+    "Pacific/Chatham", "Pacific/Kiritimati", "Antarctica/Troll", "Antarctica/Casey", "America/Scoresbysund",
+    "Etc/GMT+12",
 ]  # fmt: skip
 RESETS = [DAILY, *WEEKDAYS, *map(str, range(1, 32))]
 
