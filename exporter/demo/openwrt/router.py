@@ -205,10 +205,11 @@ class Router:
         with self.lock:
             self.daemon = None
 
-    def cut_power(self, *, behind: float = 0.0, corrupt: bool = False) -> None:
-        """Power goes and comes back. behind: seconds by which the clock is late until NTP sets it, where none keeps it.
+    def cut_power(self, *, out: float = 0.0, behind: float = 0.0, corrupt: bool = False) -> None:
+        """Power goes, and comes back after `out` seconds.
 
-        corrupt: it went in the middle of a commit, so the period's file is cut off.
+        behind: seconds by which the clock is late until NTP sets it, where none keeps it. corrupt: it went in the
+        middle of a commit, so the period's file is cut off.
         """
         with self.lock:
             if self.daemon is not None:
@@ -217,15 +218,15 @@ class Router:
                     label = self.daemon.today
                     forget(self.truth, self.disk.files.get(label))
                     self.disk.files[label] = File(self.clock.clock, {}, closed=False, corrupt=True)
-            self._reboot(behind)
+            self._reboot(behind, out)
 
     def reboot(self) -> None:
         """A clean reboot."""
         with self.lock:
             self.stop()
-            self._reboot(0.0)
+            self._reboot()
 
-    def _reboot(self, behind: float) -> None:
+    def _reboot(self, behind: float = 0.0, out: float = 0.0) -> None:
         self._due.clear()
         self.daemon = None
         self.disk.scratch = None
@@ -236,7 +237,7 @@ class Router:
         if not self.disk.flash:
             self.disk.files.clear()
         self._hang_up()
-        self.boot(self.now + BOOT)
+        self.boot(self.now + out + BOOT)
         self.error = -behind
         self._later(self.booted + START, self.start)
         if behind:
