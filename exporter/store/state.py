@@ -7,7 +7,7 @@ import secrets
 import sqlite3
 import threading
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from zoneinfo import ZoneInfo

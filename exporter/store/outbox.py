@@ -1,0 +1,288 @@
+"""What of the archive is still to be sent to PostgreSQL: a mark for each row that changed, and how far a walk is.
+
+A mark says which row, not what is in it: the row is read when it is sent. So a row that changes a hundred times while
+PostgreSQL is away is one mark, a mark never outlives the row's retention, and to send a row twice changes nothing.
+
+The marks are made by triggers in the transaction that changes the row, on the one connection that writes history. They
+are temporary, so a state without a PostgreSQL has none, and pays nothing. What was there before they were, is walked
+through once in the order of its keys, and so is everything where PostgreSQL lost it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from exporter.store import rows
+from exporter.store.errors import explained
+from exporter.store.usage import Progress
+
+SUBJECT, USAGE, GAP, HOURLY, DAILY = range(5)
+"""The levels, in the order in which they are sent: no day before the five minutes that it is made of."""
+
+TABLES: Final = {
+    USAGE: ("usage", "bucket"),
+    GAP: ("gap", "began"),
+    HOURLY: ("hourly", "bucket"),
+    DAILY: ("daily", "day"),
+}
+"""Each level's table, and the column with its time."""
+
+_CARRIER: Final = "kind NOT IN ('protocol', 'client_protocol')"
+"""Subjects that rows name: the bytes of others are a class of these."""
+
+_MARK: Final = """
+    CREATE TEMP TRIGGER mark_{table}_{event} AFTER {event} ON main.{table} WHEN {when} BEGIN
+        INSERT INTO outbox (level, at, subject, class, version) VALUES ({values}, 1)
+        ON CONFLICT (level, at, subject, class) DO UPDATE SET version = version + 1;
+    END
+"""
+# What is too old to be kept is not sent any more. A day that was emptied is, as zeros.
+_UNMARK: Final = """
+    CREATE TEMP TRIGGER unmark_{table} AFTER DELETE ON main.{table} WHEN OLD.download <> 0 OR OLD.upload <> 0 BEGIN
+        DELETE FROM outbox WHERE level = {level} AND at = OLD.{at} AND subject = OLD.subject AND class = OLD.class;
+    END
+"""
+_COUNT: Final = "SELECT count(*) FROM {table} WHERE ({at}, subject, class) > (?, ?, ?)"
+
+
+class Key(NamedTuple):
+    """A row of the archive. A subject's is (SUBJECT, 0, its id, "")."""
+
+    level: int
+    at: int
+    subject: int
+    kind: str
+
+
+START: Final = Key(SUBJECT, 0, -1, "")
+"""Before the first row of all."""
+
+
+class Feed(Struct, frozen=True):
+    """How far PostgreSQL has it, as far as we know.
+
+    id: under what name our rows are there. batch: how many batches it took. token: the last one's name. sending: the
+    name of one that is under way, of which nobody knows whether it was taken; or "". walk: the last row that the walk
+    sent, None where it came to its end. hides: whether addresses were sent as pseudonyms. drained_at: Unix seconds when
+    all was sent for the last time.
+    """
+
+    id: str
+    batch: int = 0
+    token: str = ""
+    sending: str = ""
+    walk: Key | None = START
+    hides: bool = False
+    drained_at: float = 0.0
+
+    @classmethod
+    def new(cls, hides: bool = False, drained_at: float = 0.0) -> Feed:
+        """One that nothing was sent of, under a name of its own."""
+        return cls(str(uuid.uuid4()), hides=hides, drained_at=drained_at)
+
+
+class Row(NamedTuple):
+    """A row of history. ended: of a gap alone, else 0."""
+
+    key: Key
+    download: int
+    upload: int
+    flags: int
+    ended: int
+
+
+class Subject(NamedTuple):
+    """A subject as it is in the state."""
+
+    id: int
+    source: str
+    kind: str
+    site: str
+    key: str
+    opening_download: int
+    opening_upload: int
+
+
+@dataclass(slots=True)
+class Batch:
+    """What is sent at once, all as of one moment. marks: what is sent with it, each with its version.
+
+    gone: subjects that were forgotten. walk: see Feed, once this is sent. drained: nothing is left behind it.
+    """
+
+    zone: str
+    progress: Progress
+    walk: Key | None
+    drained: bool = False
+    marks: list[tuple[Key, int]] = field(default_factory=list)
+    subjects: dict[int, Subject] = field(default_factory=dict)
+    gone: list[int] = field(default_factory=list)
+    rows: dict[Key, Row] = field(default_factory=dict)
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to send."""
+        return not (self.subjects or self.gone or self.rows)
+
+    @property
+    def has_made(self) -> bool:
+        """Whether hours or days are in it, or all that there is: then it says how far these are made."""
+        return self.drained or any(key.level >= HOURLY for key in self.rows)
+
+
+def install(connection: sqlite3.Connection) -> None:
+    """Mark from now on what this connection changes."""
+    connection.execute(
+        _MARK.format(table="subject", event="INSERT", when=f"NEW.{_CARRIER}", values=f"{SUBJECT}, 0, NEW.id, ''")
+    )
+    for level, (table, at) in TABLES.items():
+        values = f"{level}, NEW.{at}, NEW.subject, NEW.class"
+        for event in ("INSERT", "UPDATE"):
+            connection.execute(_MARK.format(table=table, event=event, when="TRUE", values=values))
+        connection.execute(_UNMARK.format(table=table, level=level, at=at))
+
+
+def read_feed(connection: sqlite3.Connection) -> Feed | None:
+    """None where marks were not made all the time."""
+    text = rows.get_meta(connection, "archive_feed")
+    return None if text is None else msgspec.json.decode(text, type=Feed)
+
+
+def write_feed(connection: sqlite3.Connection, feed: Feed) -> None:
+    """Inside the caller's transaction."""
+    rows.set_meta(connection, "archive_feed", msgspec.json.encode(feed).decode())
+
+
+def unmark(connection: sqlite3.Connection, marks: Iterable[tuple[Key, int]]) -> None:
+    """Take away marks inside the caller's transaction, but for rows that changed since their version."""
+    connection.executemany(
+        "DELETE FROM outbox WHERE level = ? AND at = ? AND subject = ? AND class = ? AND version = ?",
+        ((*key, version) for key, version in marks),
+    )
+
+
+def clear(connection: sqlite3.Connection) -> None:
+    """Forget what was to be sent, inside the caller's transaction."""
+    connection.execute("DELETE FROM outbox")
+    connection.execute("DELETE FROM meta WHERE key = 'archive_feed'")
+
+
+def left(connection: sqlite3.Connection, walk: Key | None) -> tuple[int, int]:
+    """How many rows are marked, and how many the walk still has before it."""
+    (marked,) = connection.execute("SELECT count(*) FROM outbox").fetchone()
+    ahead = 0
+    if walk is not None and walk.level == SUBJECT:
+        (ahead,) = connection.execute(_COUNT_SUBJECTS, (walk.subject,)).fetchone()
+    for level, (table, at) in TABLES.items():
+        if walk is not None and level >= walk.level:
+            after = walk[1:] if level == walk.level else _BEFORE
+            ahead += connection.execute(_COUNT.format(table=table, at=at), after).fetchone()[0]
+    return marked, ahead
+
+
+@contextmanager
+def snapshot(path: Path) -> Iterator[sqlite3.Connection]:
+    """The state file as of one moment, beside whoever writes to it. Raises StateError."""
+    place = f"{path.resolve().as_uri()}?mode=ro"
+    with (
+        explained(path, "cannot read what is to be sent to PostgreSQL"),
+        closing(sqlite3.connect(place, uri=True, isolation_level=None)) as connection,
+    ):
+        connection.execute("BEGIN")
+        yield connection
+
+
+def read(connection: sqlite3.Connection, walk: Key | None, most: int) -> Batch:
+    """The next rows to send, at most so many, inside the caller's transaction: marked ones, then those of the walk."""
+    hour, subject = (rows.get_meta(connection, key) for key in ("archive_hour", "archive_subject"))
+    batch = Batch(rows.get_meta(connection, "timezone") or "UTC", Progress(int(hour or 0), int(subject or 0)), walk)
+    _read_marked(connection, batch, most)
+    room = most - len(batch.marks)
+    if room and batch.walk is not None:
+        batch.walk = _walk(connection, batch, batch.walk, room)
+    batch.drained = len(batch.marks) < most and batch.walk is None
+    return batch
+
+
+def _read_marked(connection: sqlite3.Connection, batch: Batch, most: int) -> None:
+    for number, version, *names in connection.execute(_MARKED_SUBJECTS, (most,)):
+        batch.marks.append((Key(SUBJECT, 0, number, ""), version))
+        if names[0] is None:
+            batch.gone.append(number)
+        else:
+            batch.subjects[number] = Subject(number, *names)
+    for level, statement in _MARKED.items():
+        for at, subject, kind, version, download, upload, flags, ended in connection.execute(
+            statement, (most - len(batch.marks),)
+        ):
+            key = Key(level, at, subject, kind)
+            batch.marks.append((key, version))
+            if download is not None:
+                batch.rows[key] = Row(key, download, upload, flags, ended)
+            elif level == DAILY:
+                batch.rows[key] = Row(key, 0, 0, 0, 0)
+
+
+def _walk(connection: sqlite3.Connection, batch: Batch, walk: Key, room: int) -> Key | None:
+    """Where the walk stands then."""
+    if walk.level == SUBJECT:
+        for values in connection.execute(_WALK_SUBJECTS, (walk.subject, room)):
+            subject = Subject(*values)
+            batch.subjects[subject.id] = subject
+            walk, room = Key(SUBJECT, 0, subject.id, ""), room - 1
+        if not room:
+            return walk
+    for level, statement in _WALK.items():
+        if level < walk.level:
+            continue
+        after = walk[1:] if level == walk.level else _BEFORE
+        for at, subject_id, kind, *values in connection.execute(statement, (*after, room)):
+            walk = Key(level, at, subject_id, kind)
+            batch.rows[walk] = Row(walk, *values)
+            room -= 1
+        if not room:
+            return walk
+    return None
+
+
+def _ended(level: int, row: str) -> str:
+    return f"{row}.ended" if level == GAP else "0"
+
+
+def _statements(template: str) -> Iterator[tuple[int, str]]:
+    for level, (table, at) in TABLES.items():
+        yield level, template.format(level=level, table=table, at=at, ended=_ended(level, "r"))
+
+
+_BEFORE: Final = (-(2**63), 0, "")
+_MARKED_SUBJECTS: Final = """
+    SELECT o.subject, o.version, s.source, s.kind, s.site, s.key, s.opening_download, s.opening_upload
+    FROM outbox o LEFT JOIN subject s ON s.id = o.subject WHERE o.level = 0 ORDER BY o.subject LIMIT ?
+"""
+_WALK_SUBJECTS: Final = """
+    SELECT id, source, kind, site, key, opening_download, opening_upload FROM subject
+    WHERE id > ? AND kind NOT IN ('protocol', 'client_protocol') ORDER BY id LIMIT ?
+"""
+_COUNT_SUBJECTS: Final = "SELECT count(*) FROM subject WHERE id > ? AND kind NOT IN ('protocol', 'client_protocol')"
+_MARKED: Final = dict(
+    _statements("""
+    SELECT o.at, o.subject, o.class, o.version, r.download, r.upload, r.flags, {ended} FROM outbox o
+    LEFT JOIN {table} r ON r.{at} = o.at AND r.subject = o.subject AND r.class = o.class
+    WHERE o.level = {level} ORDER BY o.at, o.subject, o.class LIMIT ?
+""")
+)
+_WALK: Final = dict(
+    _statements("""
+    SELECT r.{at}, r.subject, r.class, r.download, r.upload, r.flags, {ended} FROM {table} r
+    WHERE (r.{at}, r.subject, r.class) > (?, ?, ?) ORDER BY r.{at}, r.subject, r.class LIMIT ?
+""")
+)
