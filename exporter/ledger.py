@@ -204,7 +204,9 @@ def _judge(counter: Counter, reading: Reading, tick: float, refresh: float, max_
     elif _wrapped(counter, reading, tick, refresh, max_rate):  # row 7
         increase, reason = _around(before, count), "wrap"
     elif new_life is False:  # row 8
-        return _forget_held(counter), ZERO, "dip"
+        if not _may_be_evicted(reading):
+            return _forget_held(counter), ZERO, "dip"
+        increase, reason = count, "reset"
     elif _restarted(counter, reading):  # row 9
         base = reading.base
         increase = ZERO if base is None else _minus(count, base)
@@ -230,6 +232,11 @@ def _is_new_life(counter: Counter, life: Life | None, tick: float) -> bool | Non
     if life.age < counter.age:
         return True
     return False if life.age - counter.age >= tick - counter.aged - AGE_TOLERANCE else None
+
+
+def _may_be_evicted(reading: Reading) -> bool:
+    """Row 8: where the meter's table is full, a counter that fell was driven out of it and began again from 0."""
+    return reading.life is not None and reading.life.evicts
 
 
 def _over_lives(before: Count, mark: str, count: Count, life: Life) -> tuple[Count, str]:

@@ -85,6 +85,7 @@ class Life(Struct, frozen=True):
     base: the raw value this life began with; None where nobody can tell.
     closed: the lives that ended since the reading before, oldest first, as far as the meter still shows them.
     restarted: the meter's process was restarted, so old totals may go on in the new life.
+    evicts: the meter's table is full, so it may forget a counter within the life and begin it again from 0.
     """
 
     mark: str = ""
@@ -92,6 +93,7 @@ class Life(Struct, frozen=True):
     base: Count | None = ZERO
     closed: tuple[Closed, ...] = ()
     restarted: bool = False
+    evicts: bool = False
 
 
 class Reading(Struct, frozen=True, gc=False):

@@ -98,6 +98,19 @@ def test_row08_is_said() -> None:
     assert events(home.poll(read(90, life=life("1")), mark="1")) == {"dip"}
 
 
+def test_row08_a_full_table_drove_the_counter_out() -> None:
+    home = Home()
+    full = Life(mark="1", evicts=True)
+    assert home.live((100, full), (90, full), (95, full)) == [0, 90, 5]
+
+
+def test_row08_what_was_driven_out_is_said() -> None:
+    home = Home()
+    full = Life(mark="1", evicts=True)
+    home.live((100, full))
+    assert events(home.poll(read(90, life=full), mark="1")) == {"reset"}
+
+
 def test_row08_one_direction_is_enough() -> None:
     home = Home()
     home.poll(read(raw(100, 50), life=life("1")), mark="1")

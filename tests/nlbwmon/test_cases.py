@@ -171,6 +171,21 @@ def test_case03_a_power_cut_falls_back_to_the_last_commit() -> None:
     assert exporter.total() == (901_564, 953)
 
 
+def test_case03_a_power_cut_soon_after_a_restart_counts_from_the_file_as_well() -> None:
+    router = Router("2026-11-20T12:00").shows(row(ONE, 5_000, 50))
+    exporter = Exporter(router)
+    exporter.poll()
+    router.writes(NOV, row(ONE, 5_000, 50)).restarts()
+    exporter.poll()
+    router.shows(row(ONE, 5_300, 53))
+    exporter.poll()
+    router.restarts(reboot=True).shows(row(ONE, 5_000, 50))
+    exporter.poll()
+    router.shows(row(ONE, 6_000, 60))
+    exporter.poll()
+    assert exporter.total() == (1_300, 13)
+
+
 @pytest.mark.parametrize(("before", "after"), [(3_004_948, 3_004_948), (1_002_252, 1_003_292)])
 def test_case04_a_restart_that_keeps_its_totals(before: int, after: int) -> None:
     """Recorded: SIGKILL with /tmp/0.db kept, and a clean restart with a flow that was open."""
@@ -215,6 +230,29 @@ def test_case05_stopped_and_started_over_a_boundary_it_begins_empty() -> None:
     router.shows(row(ONE, 50, 0))
     exporter.poll()
     assert exporter.total() == (4_948 + 50, 0)
+
+
+def test_case06_a_row_that_is_driven_out_and_back_before_the_next_poll_begins_again() -> None:
+    router = Router("2026-11-20T12:00").shows(row(ONE, 500_000, 900), row(ONE, 1, 1, port=80))
+    router.limit = 2
+    exporter = Exporter(router)
+    exporter.poll()
+    router.shows(row(ONE, 3_000, 30), row(ONE, 1, 1, port=80))
+    exporter.poll()
+    assert exporter.total() == (3_000, 30)
+    router.shows(row(ONE, 4_000, 40), row(ONE, 1, 1, port=80))
+    exporter.poll()
+    assert exporter.total() == (4_000, 40)
+
+
+def test_case06_below_the_limit_a_lower_value_is_false() -> None:
+    router = Router("2026-11-20T12:00").shows(row(ONE, 500_000, 900), row(ONE, 1, 1, port=80))
+    router.limit = 3
+    exporter = Exporter(router)
+    exporter.poll()
+    router.shows(row(ONE, 3_000, 30), row(ONE, 1, 1, port=80))
+    exporter.poll()
+    assert exporter.total() == (0, 0)
 
 
 def test_case06_rows_that_others_drive_out_begin_again_from_zero() -> None:

@@ -97,6 +97,7 @@ class Lives:
         self._counts: Counts = {}
         self._closings: tuple[Closing, ...] = ()
         self._left = 0
+        self._evicts = False
         key, *life = resumed.split("|")
         if key == identity and len(life) == len(_LIFE):
             self.mark, self._daemon, self._label = resumed, (life[0], life[1]), life[2]
@@ -113,6 +114,8 @@ class Lives:
     def enter(self, exchange: Exchange) -> None:
         """Take over the life that the rows were read in. `exchange` has the periods that `ask` names."""
         here = self._stand(exchange)
+        if self._began_anew(exchange, here):
+            here = Standing(here.period, rolled=True)
         facts = exchange.before
         mark = self._mark(facts, here.period.label)
         if mark != self.mark:
@@ -132,7 +135,10 @@ class Lives:
             if not self._left:
                 self._closings = ()
         self.mark, self._daemon, self._label = mark, (facts.boot, facts.pids), here.period.label
-        self._counts = counts_of(exchange.rows)
+        counts = counts_of(exchange.rows)
+        most = max(len(self._counts), len(counts))
+        self._evicts = exchange.limit is not None and most >= exchange.limit
+        self._counts = counts
 
     def life(self, key: str) -> Life:
         """What is proved about the life of a row."""
@@ -142,14 +148,14 @@ class Lives:
             if key in closing.finals
         )
         base = None if self._bases is None else self._bases.get(key, ZERO)
-        return Life(self.mark, None, base, closed, self._restarted)
+        return Life(self.mark, None, base, closed, self._restarted, self._evicts)
 
     @property
     def shared(self) -> Life | None:
         """The life that is every row's, where all are alike: the usual case, and one object for all of them."""
         if self._closings or self._bases:
             return None
-        return Life(self.mark, None, None if self._bases is None else ZERO, (), self._restarted)
+        return Life(self.mark, None, None if self._bases is None else ZERO, (), self._restarted, self._evicts)
 
     @property
     def closed_keys(self) -> frozenset[str]:
@@ -171,13 +177,29 @@ class Lives:
         if self._daemon is None:
             return True  # who did not see the life before cannot say
         boot, pids = self._daemon
-        restarted = boot == facts.boot and pids != facts.pids
-        return restarted or (self._restarted and self._left > 0)  # the ledger may not have taken the life before
+        if boot != facts.boot:
+            return False
+        # For some polls the ledger may not have taken the life before.
+        return pids != facts.pids or (self._restarted and self._left > 0)
 
     @staticmethod
     def _is_sound(facts: Facts, here: Standing) -> bool:
         """Whether what a life was loaded with is its own. Else nothing counts until the next reading."""
         return here.rolled or _is_its_own(facts, here.period.label)
+
+    @staticmethod
+    def _began_anew(exchange: Exchange, here: Standing) -> bool:
+        """Whether a daemon that was started in this period came into it by a rollover all the same.
+
+        Its clock was in an older period at first (nlbwmon reference, §1.5 case 7). It closed that one after its start,
+        and a row is below the file from before, so that it did not go on from there.
+        """
+        facts, file = exchange.before, exchange.closed.get(here.period.label)
+        if here.rolled or not file or facts.started is None:
+            return False
+        if not any(facts.started <= at <= facts.at for label, at in facts.files.items() if label < here.period.label):
+            return False
+        return _fell(counts_of(file), counts_of(exchange.rows), exchange.limit)
 
     def _may_be_a_copy(self, exchange: Exchange, here: Standing) -> bool:
         """Whether rows may go on from a copy that nothing tells of.
@@ -195,21 +217,11 @@ class Lives:
     def _went_on(self, exchange: Exchange, shown: Period) -> Standing:
         """Where a running daemon stands. It never goes back, whatever clocks and files say (database_archive())."""
         newest = exchange.periods[0]
-        if shown.label <= self._label < newest.label and self._fell(exchange):
+        if shown.label <= self._label < newest.label and _fell(self._counts, counts_of(exchange.rows), exchange.limit):
             return Standing(newest, rolled=True)  # its file was deleted, or files do not say when they were written
         if shown.label < self._label:
             return Standing(Period(self._label, shown.start), rolled=True)
         return Standing(shown, rolled=True)
-
-    def _fell(self, exchange: Exchange) -> bool:
-        """Whether a row fell that no other can have driven out (nlbwmon reference, §1.5 case 6)."""
-        if exchange.limit is not None and len(self._counts) >= exchange.limit:
-            return False
-        counts = counts_of(exchange.rows)
-        return any(
-            now.download < before.download or now.upload < before.upload
-            for now, before in ((counts.get(key, ZERO), before) for key, before in self._counts.items())
-        )
 
     def _closed(self, exchange: Exchange, here: Standing) -> tuple[str, ...]:
         """Labels of periods that closed since the last reading, oldest first: our last one, and those in between."""
@@ -241,6 +253,16 @@ class Lives:
 
     def _mark(self, facts: Facts, label: str) -> str:
         return f"{self._identity}|{facts.boot}|{facts.pids}|{label}"
+
+
+def _fell(before: Counts, counts: Counts, limit: int | None) -> bool:
+    """Whether a row is lower than before that no other can have driven out (nlbwmon reference, §1.5 case 6)."""
+    if limit is not None and len(before) >= limit:
+        return False
+    return any(
+        now.download < then.download or now.upload < then.upload
+        for now, then in ((counts.get(key, ZERO), then) for key, then in before.items())
+    )
 
 
 def _base(closing: Closing, key: str) -> Count:

@@ -164,6 +164,8 @@ class Router:
         if self._connection is None:
             address = (self._settings.host, self._settings.port)
             self._wire = socket.create_connection(address, timeout=self._left())
+            # A poll is a few small messages to and fro, each of which would wait for the one before to be acknowledged.
+            self._wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._connection = _Connection(self._settings, self._wire, self._until)
             self.connections += 1
         return self._connection
