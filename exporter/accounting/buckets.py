@@ -55,9 +55,3 @@ def share(amount: int, start: int, end: int, until: int) -> int:
     if until >= end:
         return amount
     return 0 if until <= start else amount * (until - start) // (end - start)
-
-
-def parts(amount: int, over: Span) -> list[int]:
-    """The bytes of each of `buckets(over)`; their sum is `amount`."""
-    ends = [share(amount, over.start, over.end, bucket + BUCKET) for bucket in buckets(over)]
-    return [end - begin for begin, end in zip([0, *ends], ends, strict=False)]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from exporter.accounting.buckets import HOUR, Span, bucket_of, buckets, share, span
+from exporter.accounting.buckets import BUCKET, HOUR, Span, bucket_of, buckets, share, span
 from exporter.accounting.days import day_of, day_start
 from exporter.model import ZERO, Changes, Count, Source, SubjectKey
 
@@ -37,6 +37,24 @@ def growth(before: Source, totals: Mapping[SubjectKey, Count], changes: Changes)
     ]
     silent = changes.gap or over.end - over.start > LONGEST
     return Growth(over, moved, silent and len(buckets(over)) > 1)
+
+
+def by_bucket(added: Growth) -> Iterator[tuple[int, SubjectKey, int, int]]:
+    """What moved in each bucket: its start, the subject, download and upload. `share` for all of a poll at once."""
+    over = added.over
+    touched, length = buckets(over), over.end - over.start
+    if len(touched) == 1:
+        (bucket,) = touched
+        yield from ((bucket, *moved) for moved in added.moved)
+        return
+    ends = [(bucket, min(bucket + BUCKET, over.end) - over.start) for bucket in touched]
+    for subject, download, upload in added.moved:
+        down = up = 0
+        for bucket, end in ends:
+            before = down, up
+            down, up = download * end // length, upload * end // length
+            if before != (down, up):
+                yield bucket, subject, down - before[0], up - before[1]
 
 
 def at_midnight(totals: Mapping[SubjectKey, Count], added: Growth, day: int, zone: ZoneInfo) -> dict[SubjectKey, Count]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from exporter.accounting.buckets import HOUR, buckets, parts, share
+from exporter.accounting.buckets import HOUR, buckets, share
 from exporter.accounting.days import day_of, day_start
-from exporter.accounting.growth import Growth
+from exporter.accounting.growth import Growth, by_bucket
 from exporter.model import SubjectKey
 
 ALL: Final = "all"
@@ -74,7 +74,10 @@ def add(
         moved = ((*_place(key, ids), download, upload) for key, download, upload in added.moved)
         connection.executemany(_ADD_GAP, ((start, end, *row, flags) for row in moved))
         return
-    rows = list(_rows(added, ids))
+    rows = [
+        (bucket, *_place(subject, ids), download, upload, added.over.flags)
+        for bucket, subject, download, upload in by_bucket(added)
+    ]
     connection.executemany(_ADD_USAGE, rows)
     if buckets(added.over)[0] // HOUR * HOUR <= progress.hour:
         _add_late([row for row in rows if (row[0] // HOUR * HOUR, row[1]) < progress], connection, zone)
@@ -85,19 +88,6 @@ def _place(subject: SubjectKey, ids: Mapping[SubjectKey, int]) -> Place:
         return ids[subject], ALL
     carrier, kind = place_of(subject)
     return ids[carrier], kind
-
-
-def _rows(added: Growth, ids: Mapping[SubjectKey, int]) -> Iterator[Row]:
-    touched, flags = buckets(added.over), added.over.flags
-    if len(touched) == 1:
-        bucket = touched[0]
-        return ((bucket, *_place(subject, ids), down, up, flags) for subject, down, up in added.moved)
-    return (
-        (bucket, *_place(subject, ids), down, up, flags)
-        for subject, download, upload in added.moved
-        for bucket, down, up in zip(touched, parts(download, added.over), parts(upload, added.over), strict=True)
-        if down or up
-    )
 
 
 def _add_late(rows: Iterable[Row], connection: sqlite3.Connection, zone: ZoneInfo) -> None:

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from exporter.accounting.buckets import BUCKET, CLOCK, Span, bucket_of, buckets, parts, share, span
+from exporter.accounting.buckets import BUCKET, CLOCK, Span, bucket_of, buckets, share, span
 from exporter.accounting.days import date_of, day_of, day_start, stretches
+from exporter.accounting.growth import Growth, by_bucket
+from exporter.model import SubjectKey
 
 ZONES = [
     "UTC",
@@ -30,18 +32,22 @@ def _utc(text: str) -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
 
 
-@given(st.integers(-(2**40), 2**62), _spans)
-def test_parts_add_up_and_each_is_of_its_bucket(amount: int, over: Span) -> None:
-    touched, split = list(buckets(over)), parts(amount, over)
-    assert sum(split) == amount
-    assert len(touched) == len(split)
+@given(st.lists(st.tuples(st.integers(-(2**40), 2**62), st.integers(0, 2**40)), min_size=1, max_size=3), _spans)
+def test_what_moved_in_each_bucket_is_its_share_and_adds_up(amounts: list[tuple[int, int]], over: Span) -> None:
+    moved = [(SubjectKey("client", "", str(number)), *both) for number, both in enumerate(amounts)]
+    parts = list(by_bucket(Growth(over, moved, whole=False)))
+    touched = list(buckets(over))
     assert touched[-1] == bucket_of(over.end)
     assert touched[0] <= over.start < touched[0] + BUCKET or over.start == over.end
-    for bucket, part in zip(touched, split, strict=True):
-        seconds = min(over.end, bucket + BUCKET) - max(over.start, bucket)
-        assert (
-            over.end == over.start or abs(part - amount * seconds / (over.end - over.start)) <= 1 + abs(amount) / 2**50
-        )
+    for subject, *both in moved:
+        mine = {bucket: (down, up) for bucket, key, down, up in parts if key == subject}
+        assert list(mine) == [bucket for bucket in touched if bucket in mine]
+        for way, amount in enumerate(both):
+            so_far = 0
+            for bucket in touched:
+                so_far += mine.get(bucket, (0, 0))[way]
+                assert so_far == share(amount, over.start, over.end, bucket + BUCKET)
+            assert so_far == amount
 
 
 @given(st.integers(0, 2**62), _spans, _times, _times)
