@@ -299,6 +299,42 @@ def test_case07_while_the_routers_clock_is_wrong_nothing_counts() -> None:
     assert exporter.total()[0] == before + 1_000
 
 
+def late_clock() -> Exporter:
+    """A power cut in November, of which there is a file, and a boot in October; then NTP, and a rollover from there."""
+    exporter = november()
+    router = exporter.router
+    router.at_time("2026-11-29T22:00").writes(NOV, row(ONE, 4_000, 400), row(TWO, 10, 10))
+    router.at_time("2026-11-30T23:50:20").restarts(reboot=True)
+    router.at_time("2026-11-30T23:55:00").writes("20261001", row(ONE, 90_000, 9_000)).shows(row(ONE, 300, 30))
+    return exporter
+
+
+def test_case07_who_comes_back_after_ntp_counts_from_the_rollover_to_the_right_month() -> None:
+    exporter = late_clock()
+    exporter.restart()
+    exporter.poll()
+    assert exporter.total() == (1_300, 30)
+    exporter.router.at += 60
+    exporter.router.shows(row(ONE, 340, 34))
+    exporter.poll()
+    assert exporter.total() == (1_340, 34)
+
+
+def test_case07_where_every_row_is_above_the_file_the_rollover_is_not_proved() -> None:
+    """A clock that was ahead when the older period closed tells the same; then these rows went on from the file."""
+    exporter = late_clock()
+    exporter.router.shows(row(ONE, 4_300, 430), row(TWO, 10, 10))
+    exporter.poll()
+    assert exporter.total() == (1_000, 0)
+
+
+def test_case07_where_rows_may_have_been_driven_out_the_rollover_is_not_proved() -> None:
+    exporter = late_clock()
+    exporter.router.limit = 2
+    exporter.poll()
+    assert exporter.total() == (1_000, 0)
+
+
 def test_case09_a_commit_before_the_rollover_changes_nothing() -> None:
     """Recorded (edge-clock, I): December's file briefly holds November's totals."""
     exporter = november()
