@@ -13,12 +13,15 @@ from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from functools import partial
+from math import inf
 from typing import Protocol, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from exporter import ledger, limits, voice
+from exporter.accounting.groups import credit
+from exporter.accounts import Accounts, Terms
 from exporter.clock import Clock
 from exporter.exposition import Blocks, Exposition
 from exporter.ledger import GAP_INTERVALS
@@ -46,6 +49,10 @@ SCRAPED_AT_STEP = 60.0
 
 TICK = 1.0
 """Seconds between two looks at whether a silent source has to leave the page."""
+
+
+REFRESH = 30.0
+"""Seconds after which periods and quotas are looked at again where no poll came: they end, and projections move on."""
 
 
 class StateFile(Protocol):
@@ -98,6 +105,8 @@ class Committer:
         privacy: Privacy = OPEN,
     ) -> None:
         self._state = state
+        self._accounts: Accounts | None = None
+        self._accounted_at = -inf
         self._exposition = exposition
         self._scrapes = scrapes
         self._people = people
@@ -113,7 +122,13 @@ class Committer:
         self.worked: set[str] = set()
         self.commit_error = ""
         self.commit_failures = 0
-        exposition.publish(self._render(self.runtimes.values()))
+        self._publish(self.runtimes.values())
+
+    def keep(self, accounts: Accounts) -> None:
+        """Show periods and quotas too. To be called before the start."""
+        self._accounts = accounts
+        self._open_accounts()
+        self._publish([])
 
     def begin(self, facts: SourceFacts) -> Runtime:
         """A source as the state remembers it, for `admit`. Raises StateError. Called in any thread."""
@@ -176,12 +191,16 @@ class Committer:
             if before is not None:
                 runtime.health, runtime.events = _resumed(before[0], runtime.health), before[1]
         self.runtimes = {**self.runtimes, **came}
-        self._exposition.publish(self._render(came.values()))
+        self._open_accounts()
+        self._publish(came.values())
 
     def revise(self, facts: SourceFacts) -> dict[Collection, str]:
         """A source is configured in another way. The marks of its collections, as `marks_of` has them."""
         runtime = self.runtimes[facts.name]
-        runtime.facts = facts
+        changed, runtime.facts = facts != runtime.facts, facts
+        if self._accounts is not None and changed:
+            self._accounts.close(facts.name)
+            self._open_accounts()
         return marks_of(runtime)
 
     def dismiss(self, name: str) -> None:
@@ -189,14 +208,20 @@ class Committer:
         runtime = self.runtimes[name]
         self.runtimes = {other: each for other, each in self.runtimes.items() if other != name}
         self._dismissed[name] = runtime.health, runtime.events
-        self._exposition.publish({}, gone=[name])
+        if self._accounts is not None:
+            self._accounts.close(name)
+        self._publish([], gone=[name])
 
-    def adjust(self, client_ttl: float, people: People, privacy: Privacy) -> None:
-        """What holds for all sources, from the next time on that each is rendered."""
+    def adjust(self, client_ttl: float, people: People, privacy: Privacy, terms: Terms | None = None) -> None:
+        """What holds for all sources, from the next time on that each is rendered. terms: None for no change."""
         self._client_ttl, self._privacy = client_ttl, privacy
         self._people = self._people if people == self._people else people
         for runtime in self.runtimes.values():
             runtime.stage.client_ttl = client_ttl
+        if self._accounts is not None and terms is not None:
+            self._accounts.adjust(terms)
+            self._open_accounts()
+            self._publish([])
 
     def arrange(self, names: Sequence[str]) -> None:
         """Show the sources in this order, and others behind them."""
@@ -261,7 +286,7 @@ class Committer:
             for step in steps:
                 with about(step.runtime.facts.name):
                     self._adopt(step)
-        self._exposition.publish(self._render(touched))
+        self._publish(touched)
         self.worked.update(outcomes)
 
     def _steps(self, runtime: Runtime, outcome: Success) -> list[_Step]:
@@ -287,7 +312,7 @@ class Committer:
             interval=max(facts.interval, outcome.duration),  # polls that take longer follow each other: no silence
             max_rate=facts.max_rate,
         )
-        changes = limits.settle(memory, changes, admitted)
+        changes = credit(limits.settle(memory, changes, admitted), memory.totals, self._people)
         clients = {SubjectKey("client", client.site, client.client): client for client in poll.clients}
         gear = {piece.subject: piece for piece in poll.gear}
         plan = runtime.stage.plan(
@@ -343,6 +368,7 @@ class Committer:
         voice.polled(runtime, step.changes, len(step.clients))
         if runtime.memory.source.number:
             runtime.recent.add(step.changes.source.tick - runtime.memory.source.tick, step.changes.increases)
+        before = runtime.memory.source
         runtime.memory.take(step.changes, step.plan.shown)
         runtime.stage.adopt(step.plan)
         runtime.waiting_gap = step.waiting_gap
@@ -362,6 +388,13 @@ class Committer:
         health.up = True
         health.last_error = ""
         health.down_since = None
+        if self._accounts is not None:
+            self._accounts.take(runtime.facts.name, before, step.changes)
+
+    def _open_accounts(self) -> None:
+        """Of all sources that have none."""
+        if self._accounts is not None:
+            self._accounts.open(self.runtimes)
 
     def _failed(self, runtime: Runtime, failure: Failure) -> None:
         voice.failed(runtime, failure.reason, failure.message)
@@ -379,8 +412,22 @@ class Committer:
         gone = [runtime for runtime in self.runtimes.values() if runtime.stage.present and now > runtime.leaves_at]
         for runtime in gone:
             runtime.leave()
-        if gone:
-            self._exposition.publish(self._render(gone))
+        refresh = self._accounts is not None and now - self._accounted_at >= REFRESH
+        if refresh:
+            self._open_accounts()
+        if gone or refresh:
+            self._publish(gone)
+
+    def _publish(self, runtimes: Iterable[Runtime], gone: Iterable[str] = ()) -> None:
+        """The page, with these sources as they are now, and without those that are gone."""
+        common: Blocks | None = None
+        if self._accounts is not None:
+            self._accounted_at = self._clock.steady()
+            try:
+                common = self._accounts.blocks(self._clock.wall(), self._privacy)
+            except Exception:
+                log.exception(FAULT)
+        self._exposition.publish(self._render(runtimes), list(gone), common)
 
     def _render(self, runtimes: Iterable[Runtime]) -> dict[str, Blocks]:
         return {runtime.facts.name: self._blocks(runtime) for runtime in runtimes}

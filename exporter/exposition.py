@@ -89,13 +89,19 @@ class Exposition:
         self._own = own
         self._lock = threading.Lock()
         self._blocks: dict[str, Blocks] = {}
+        self._common: Blocks = {}
         self._pages: dict[str | None, Page] = {}
         self.generation = 0
 
-    def publish(self, blocks: Mapping[str, Blocks], gone: Collection[str] = ()) -> None:
-        """Put new blocks in the place of the old ones of these sources, and drop those of others: a new generation."""
+    def publish(self, blocks: Mapping[str, Blocks], gone: Collection[str] = (), common: Blocks | None = None) -> None:
+        """Put new blocks in the place of the old ones of these sources, and drop those of others: a new generation.
+
+        common: what is on the page of no single source; None leaves it as it is.
+        """
         with self._lock:
             self._blocks.update(blocks)
+            if common is not None:
+                self._common = common
             for name in gone:
                 self._blocks.pop(name, None)
             self._pages.clear()
@@ -108,7 +114,7 @@ class Exposition:
             if page is None:
                 if source is not None and source not in self._blocks:
                     return None
-                chosen = [self._blocks[source]] if source is not None else list(self._blocks.values())
+                chosen = [self._blocks[source]] if source is not None else [*self._blocks.values(), self._common]
                 own = self._own() if source is None else b""
                 page = self._pages[source] = Page(self.generation, [*assemble(chosen), own])
             return page

@@ -374,6 +374,57 @@ NLBWMON_ROWS_LIMIT = Family(
     "nlbwmon: `database_limit`",
 )
 
+_QUOTA = ("quota",)
+
+PERIOD_DOWNLOAD = Family(
+    "bandwidth_period_download_bytes",
+    "gauge",
+    ("scope", "source", "site", "subject", "period"),
+    "Bytes toward the subject since the period began.",
+    "the ledger and its archive",
+    "scope is client, owner, category, wan, source or all; period is today, week, month or the name of a quota. "
+    "Clients only where a quota names them. Stays while a source is down. docs/quotas.md",
+)
+PERIOD_UPLOAD = PERIOD_DOWNLOAD._replace(
+    name="bandwidth_period_upload_bytes", help="Bytes from the subject since the period began."
+)
+QUOTA_LIMIT = Family(
+    "bandwidth_quota_limit_bytes", "gauge", _QUOTA, "What may be used in a period.", "config: `quotas`"
+)
+QUOTA_USED = Family(
+    "bandwidth_quota_used_ratio",
+    "gauge",
+    _QUOTA,
+    "What was used in this period, as a share of the limit.",
+    "the ledger",
+)
+QUOTA_PROJECTED = Family(
+    "bandwidth_quota_projected_ratio",
+    "gauge",
+    _QUOTA,
+    "What will have been used when the period ends, as a share of the limit, if it goes on at its mean rate so far.",
+    "the ledger",
+    "Not there in the first twentieth of a period. docs/quotas.md has the formula.",
+)
+QUOTA_THRESHOLD = Family(
+    "bandwidth_quota_threshold_ratio",
+    "gauge",
+    ("quota", "threshold"),
+    "A share of the limit that somebody wants to be told of.",
+    "config: `quotas`",
+    "threshold is the share as it is written: `75%`.",
+)
+QUOTA_PERIOD_START = Family(
+    "bandwidth_quota_period_start_timestamp_seconds",
+    "gauge",
+    _QUOTA,
+    "When this period began. Unix time.",
+    "config: `quotas`",
+)
+QUOTA_PERIOD_END = QUOTA_PERIOD_START._replace(
+    name="bandwidth_quota_period_end_timestamp_seconds", help="When this period ends. Unix time."
+)
+
 FAMILIES = (
     SITE_DOWNLOAD,
     SITE_UPLOAD,
@@ -430,6 +481,14 @@ FAMILIES = (
     CLIENT_PROTOCOL_UPLOAD,
     NLBWMON_ROWS,
     NLBWMON_ROWS_LIMIT,
+    PERIOD_DOWNLOAD,
+    PERIOD_UPLOAD,
+    QUOTA_LIMIT,
+    QUOTA_USED,
+    QUOTA_PROJECTED,
+    QUOTA_THRESHOLD,
+    QUOTA_PERIOD_START,
+    QUOTA_PERIOD_END,
 )
 """In the order of the page."""
 

@@ -23,6 +23,8 @@ from prometheus_client.registry import Collector
 
 import exporter
 from exporter import metrics
+from exporter.accounting.quotas import Quota
+from exporter.accounts import Accounts, Terms
 from exporter.clock import Clock
 from exporter.committer import Committer, EndedError
 from exporter.configured import people_of
@@ -63,7 +65,7 @@ class Settings(Struct, frozen=True):
     """What a running exporter needs beside its sources. Durations are seconds. banner: words for the status page.
 
     names, hash_mac: see exporter.privacy. web_config: the file for TLS and passwords. zone: by whose midnight days
-    begin. retention: how long history is kept.
+    begin. retention: how long history is kept. quotas: see exporter.accounts.
     """
 
     host: str
@@ -78,6 +80,7 @@ class Settings(Struct, frozen=True):
     web_config: Path | None = None
     zone: ZoneInfo = field(default_factory=local_zone)
     retention: Retention = Retention()
+    quotas: tuple[Quota, ...] = ()
 
 
 class Own(Collector):
@@ -149,6 +152,8 @@ class Exporter:
             clock=clock,
             privacy=self.privacy,
         )
+        self.accounts = Accounts(self.state, Terms(settings.zone, settings.quotas))
+        self.committer.keep(self.accounts)
         self._first = [each.facts.name for each in planned]
         self._fleet = Fleet(self.committer, planned, clock)
 
@@ -248,7 +253,8 @@ class Exporter:
         privacy = self.privacy if same else privacy_of(settings.names, settings.hash_mac, self.state.pseudonym_key)
 
         def adjust() -> None:
-            self.committer.adjust(settings.client_ttl, settings.people, privacy)
+            terms = Terms(settings.zone, settings.quotas)
+            self.committer.adjust(settings.client_ttl, settings.people, privacy, terms)
             self.scrapes.hold = settings.new_series_hold
             self.settings, self.privacy = settings, privacy
 

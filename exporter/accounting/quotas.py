@@ -56,6 +56,11 @@ class Standing(Struct, frozen=True):
     passed_at: float | None = None
 
 
+def as_percent(ratio: float) -> str:
+    """A threshold as it is written: 75%, 99.5%."""
+    return f"{round(ratio * 100, 2):g}%"
+
+
 def counted(moved: Count, count: str) -> int:
     """The bytes that a quota counts."""
     return (moved.download if count != "upload" else 0) + (moved.upload if count != "download" else 0)

@@ -54,12 +54,13 @@ def openings(
 
     totals = {row: (download, upload) for row, download, upload in connection.execute(_TOTALS, (named,))}
     day = day_of(start, zone)
+    made: Iterable[list[int]]
     if day_start(day, zone) == start:
         (last,) = connection.execute(_LAST_DAY).fetchone()
         made = (moved for _, *moved in rows(_DAILY, range(day, (day if last is None else last) + 1)))
     else:
         made = _of_hours(rows, start, progress)
-    (first, last) = connection.execute(_ENDS, (max(start, progress.hour),)).fetchone()
+    first, last = connection.execute(_ENDS, (max(start, progress.hour),)).fetchone()
     unmade = rows(_USAGE, () if first is None else range(first, last + 1, BUCKET))
     rest = (moved for bucket, *moved in unmade if (bucket // HOUR * HOUR, moved[0]) >= progress)
     silent = (

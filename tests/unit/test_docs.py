@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from functools import cache
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from msgspec.structs import replace
@@ -16,6 +17,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from docs import generate
 from exporter import ledger
+from exporter.accounting.periods import Cycle
+from exporter.accounting.quotas import Quota
+from exporter.accounts import Accounts, Terms
 from exporter.committer import Committer, Failure, Success
 from exporter.exposition import Exposition
 from exporter.metrics import FAMILIES, OWN_FAMILIES, Family
@@ -62,6 +66,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Metric]:
             people={MAC: Person("Kitchen laptop", "flat 3", "tenants")},
             clock=time.clock,
         )
+        month = Cycle("1", ZoneInfo("UTC"))
+        committer.keep(Accounts(state, Terms(month.zone, (Quota("bill", "all", month, 10**9),))))
         gear: tuple[Gear, ...] = (
             Device(SITE, AP, up=True, uptime=1.0, clients=1, cpu_ratio=0.5, memory_ratio=0.5),
             Wan(SITE, "wan1", up=True, latency=0.01, link_speed=1.25e8),
