@@ -31,6 +31,11 @@ def date_of(day: int) -> date:
     return date.fromordinal(day + _EPOCH)
 
 
+def day_from(of: date) -> int:
+    """The day that has a date."""
+    return of.toordinal() - _EPOCH
+
+
 def day_start(day: int, zone: ZoneInfo) -> int:
     """The first bucket of a day. Days that a zone skipped are empty: they begin where the next one does."""
     midnight = datetime.combine(date_of(day), datetime.min.time(), zone).astimezone(UTC).timestamp()

@@ -13,10 +13,11 @@ from math import ceil
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from exporter.accounting.buckets import Span
+from exporter.accounting.buckets import Span, buckets
+from exporter.accounting.days import day_of
 from exporter.accounting.growth import at_midnight, growth, last_day
 from exporter.model import Count, Memory, Source, SubjectKey, Write
-from exporter.store import rows, upkeep, usage
+from exporter.store import calendar, rows, upkeep, usage
 from exporter.store.errors import StateError
 from exporter.store.today import Today
 from exporter.store.upkeep import Retention
@@ -56,6 +57,7 @@ class Archive:
         """Cut the days by another time zone, inside the caller's transaction; once it is durable, call `keep`."""
         if zone.key != self.zone.key:
             upkeep.change_zone(connection, self.progress, self.zone, zone)
+        calendar.recut(connection, zone)
         rows.set_meta(connection, "timezone", zone.key)
 
     def keep(self, zone: ZoneInfo, retention: Retention) -> None:
@@ -99,6 +101,7 @@ class Archive:
         day = last_day(added.over, self.zone)
         if kept.day is None or day > kept.day:
             kept.day, kept.opening = day, at_midnight(kept.totals, added, day, self.zone)
+            calendar.cover(connection, day_of(buckets(added.over)[0], self.zone), day, self.zone)
         if added.moved:
             carriers = (place_of(subject)[0] for subject, _, _ in added.moved if subject.kind in usage.PROTOCOLS)
             rows.name_subjects(connection, write.name, carriers, ids, free)

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Double,
+    Index,
     Integer,
     MetaData,
     Table,
@@ -142,5 +143,20 @@ outbox = Table(
     Column("subject", BigInteger, primary_key=True, autoincrement=False),
     Column("class", Text, primary_key=True),
     Column("version", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+Index("gap_ended", gap.c.ended)
+
+# What SQL cannot know: where the days begin and end by the time zone that they are cut by (exporter.store.calendar).
+calendar = Table(
+    "calendar",
+    metadata,
+    Column("day", BigInteger, primary_key=True, autoincrement=False),
+    Column("date", Text, nullable=False),
+    Column("month", Text, nullable=False),
+    Column("began", BigInteger, nullable=False),
+    Column("ended", BigInteger, nullable=False),
+    Index("calendar_date", "date"),
+    Index("calendar_month", "month"),
     sqlite_with_rowid=False,
 )

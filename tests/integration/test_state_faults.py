@@ -16,11 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from exporter.store import State
+from exporter.store import State, history
 from tests.state_child import refusal, remembered
 from tests.states import poll
 
 ROOT = Path(__file__).parents[2]
+NEWEST = history.revisions(history.migrations())[-1]
 
 
 def _command(what: str, folder: Path) -> list[str]:
@@ -179,11 +180,11 @@ def test_newer_file(installation: Path) -> None:
     with closing(State.open(file)) as state:
         state.commit([poll("home", 1, clients=300)])
     (installation / "migrations/versions/9999_later.py").write_text(
-        'from alembic import op\nrevision, down_revision = "9999", "0003"\n'
+        f'from alembic import op\nrevision, down_revision = "9999", "{NEWEST}"\n'
         'def upgrade() -> None:\n    op.execute("ALTER TABLE source ADD COLUMN later TEXT")\n'
     )
     _finish(_command("upgrade", file.parent), installation)
-    copy = file.with_name("bandwidth.db.bak-0003")
+    copy = file.with_name(f"bandwidth.db.bak-{NEWEST}")
     assert copy.stat().st_mode & 0o777 == 0o600
     newer = file.read_bytes()
     said = refusal(lambda: State.open(file))
@@ -207,7 +208,7 @@ def test_failed_upgrade_changes_nothing(installation: Path) -> None:
     with closing(State.open(file)) as state:
         state.commit([poll("home", 1, clients=300)])
     (installation / "migrations/versions/9999_later.py").write_text(
-        'from alembic import op\nrevision, down_revision = "9999", "0003"\n'
+        f'from alembic import op\nrevision, down_revision = "9999", "{NEWEST}"\n'
         'def upgrade() -> None:\n    op.execute("DROP TABLE counter")\n    op.execute("no SQL")\n'
     )
     done = subprocess.run(
