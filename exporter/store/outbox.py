@@ -108,6 +108,8 @@ class Subject(NamedTuple):
     kind: str
     site: str
     key: str
+    download: int | None
+    upload: int | None
     opening_download: int
     opening_upload: int
 
@@ -116,10 +118,12 @@ class Subject(NamedTuple):
 class Batch:
     """What is sent at once, all as of one moment. marks: what is sent with it, each with its version.
 
-    gone: subjects that were forgotten. walk: see Feed, once this is sent. drained: nothing is left behind it.
+    gone: subjects that were forgotten. walk: see Feed, once this is sent. drained: nothing is left behind it. calendar:
+    what tells one state of `days` from another.
     """
 
     zone: str
+    calendar: str
     progress: Progress
     walk: Key | None
     drained: bool = False
@@ -204,7 +208,9 @@ def snapshot(path: Path) -> Iterator[sqlite3.Connection]:
 def read(connection: sqlite3.Connection, walk: Key | None, most: int) -> Batch:
     """The next rows to send, at most so many, inside the caller's transaction: marked ones, then those of the walk."""
     hour, subject = (rows.get_meta(connection, key) for key in ("archive_hour", "archive_subject"))
-    batch = Batch(rows.get_meta(connection, "timezone") or "UTC", Progress(int(hour or 0), int(subject or 0)), walk)
+    zone = rows.get_meta(connection, "timezone") or "UTC"
+    calendar = " ".join(map(str, (zone, *connection.execute(_CALENDAR).fetchone())))
+    batch = Batch(zone, calendar, Progress(int(hour or 0), int(subject or 0)), walk)
     _read_marked(connection, batch, most)
     room = most - len(batch.marks)
     if room and batch.walk is not None:
@@ -213,10 +219,15 @@ def read(connection: sqlite3.Connection, walk: Key | None, most: int) -> Batch:
     return batch
 
 
+def days(connection: sqlite3.Connection) -> list[tuple[int, str, str, int, int]]:
+    """The calendar: day, date, month, beginning and end of each."""
+    return connection.execute(_DAYS).fetchall()
+
+
 def _read_marked(connection: sqlite3.Connection, batch: Batch, most: int) -> None:
     for number, version, *names in connection.execute(_MARKED_SUBJECTS, (most,)):
         batch.marks.append((Key(SUBJECT, 0, number, ""), version))
-        if names[0] is None:
+        if names[1] is None:
             batch.gone.append(number)
         else:
             batch.subjects[number] = Subject(number, *names)
@@ -230,6 +241,9 @@ def _read_marked(connection: sqlite3.Connection, batch: Batch, most: int) -> Non
                 batch.rows[key] = Row(key, download, upload, flags, ended)
             elif level == DAILY:
                 batch.rows[key] = Row(key, 0, 0, 0, 0)
+    moved = {key.subject for key in batch.rows if key.level in (USAGE, GAP)}
+    for values in connection.execute(_TOTALS, (str([*moved]),)):
+        batch.subjects[values[0]] = Subject(*values)
 
 
 def _walk(connection: sqlite3.Connection, batch: Batch, walk: Key, room: int) -> Key | None:
@@ -265,13 +279,20 @@ def _statements(template: str) -> Iterator[tuple[int, str]]:
 
 _BEFORE: Final = (-(2**63), 0, "")
 _MARKED_SUBJECTS: Final = """
-    SELECT o.subject, o.version, s.source, s.kind, s.site, s.key, s.opening_download, s.opening_upload
-    FROM outbox o LEFT JOIN subject s ON s.id = o.subject WHERE o.level = 0 ORDER BY o.subject LIMIT ?
+    SELECT o.subject, o.version, s.source, s.kind, s.site, s.key, s.download, s.upload, s.opening_download,
+        s.opening_upload FROM outbox o LEFT JOIN subject s ON s.id = o.subject
+    WHERE o.level = 0 ORDER BY o.subject LIMIT ?
 """
 _WALK_SUBJECTS: Final = """
-    SELECT id, source, kind, site, key, opening_download, opening_upload FROM subject
+    SELECT id, source, kind, site, key, download, upload, opening_download, opening_upload FROM subject
     WHERE id > ? AND kind NOT IN ('protocol', 'client_protocol') ORDER BY id LIMIT ?
 """
+_TOTALS: Final = """
+    SELECT id, source, kind, site, key, download, upload, opening_download, opening_upload FROM subject
+    WHERE id IN (SELECT value FROM json_each(?))
+"""
+_CALENDAR: Final = "SELECT count(*), sum(ended) FROM calendar"
+_DAYS: Final = "SELECT day, date, month, began, ended FROM calendar ORDER BY day"
 _COUNT_SUBJECTS: Final = "SELECT count(*) FROM subject WHERE id > ? AND kind NOT IN ('protocol', 'client_protocol')"
 _MARKED: Final = dict(
     _statements("""

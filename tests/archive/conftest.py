@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from exporter.store import State
+from exporter.store.postgres.connection import Target
+from exporter.store.postgres.migrate import grant, migrate
+from tests.archive.server import FEEDER, OWNER, PASSWORDS, Database, Server
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +18,34 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("ready") / "bandwidth.db"
     State.open(path).close()
     return path
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL that runs as long as the tests. Not in pytest's folder, which only its owner may enter."""
+    with tempfile.TemporaryDirectory() as folder:
+        server = Server(Path(folder))
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+
+
+@pytest.fixture
+def empty(postgres: Server) -> Iterator[Database]:
+    """A database without tables."""
+    database = postgres.make()
+    try:
+        yield database
+    finally:
+        database.drop()
+
+
+@pytest.fixture
+def archive(empty: Database) -> Database:
+    """A database with the tables, and a role that may feed it."""
+    owner = Target(empty.url(OWNER), PASSWORDS[OWNER])
+    migrate(owner)
+    grant(owner, FEEDER)
+    return empty
