@@ -75,6 +75,13 @@ def _is_its_own(facts: Facts, label: str) -> bool:
     return written is None or all(at < written for other, at in facts.files.items() if other < label)
 
 
+def closed_since_start(facts: Facts, label: str) -> bool:
+    """Whether the daemon, for all that its clock says, closed a period older than this one since it was started."""
+    if facts.started is None:
+        return False
+    return any(facts.started <= at <= facts.at for older, at in facts.files.items() if older < label)
+
+
 def counts_of(rows: tuple[Row, ...]) -> dict[str, Count]:
     """Raw values by row. rx is toward the local host, which is download (nlbwmon reference, §1.2)."""
     return {row.key: Count(row.rx_bytes, row.tx_bytes, row.rx_packets, row.tx_packets) for row in rows}
@@ -89,7 +96,7 @@ class Lives:
         """
         self._identity = identity
         self.mark = ""
-        self._daemon: tuple[str, str] | None = None
+        self.daemon: tuple[str, str] | None = None
         self._label = ""
         self._bases: Counts | None = None
         self._restarted = False
@@ -100,7 +107,7 @@ class Lives:
         self._evicts = False
         key, *life = resumed.split("|")
         if key == identity and len(life) == len(_LIFE):
-            self.mark, self._daemon, self._label = resumed, (life[0], life[1]), life[2]
+            self.mark, self.daemon, self._label = resumed, (life[0], life[1]), life[2]
             self._restarted, self._unsure = True, False  # for a row that was last taken before this life
 
     def ask(self, exchange: Exchange) -> tuple[str, ...]:
@@ -125,7 +132,7 @@ class Lives:
             older = () if self._restarted else self._closings
             older = tuple(Closing(closing.mark, None, closing.finals) for closing in older)
             self._closings = (*older, *self._newly_closed(exchange, here)) if self._is_sound(facts, here) else ()
-            self._unsure = self._daemon is None
+            self._unsure = self.daemon is None
             base = None if here.rolled else exchange.closed.get(here.period.label)
             unknown = not self._is_sound(facts, here) or self._may_be_a_copy(exchange, here)
             self._bases = None if unknown else counts_of(base or ())
@@ -134,7 +141,7 @@ class Lives:
             self._left -= 1
             if not self._left:
                 self._closings = ()
-        self.mark, self._daemon, self._label = mark, (facts.boot, facts.pids), here.period.label
+        self.mark, self.daemon, self._label = mark, (facts.boot, facts.pids), here.period.label
         counts = counts_of(exchange.rows)
         most = max(len(self._counts), len(counts))
         self._evicts = exchange.limit is not None and most >= exchange.limit
@@ -166,7 +173,7 @@ class Lives:
         here, there = (standing(facts, exchange.periods) for facts in (exchange.before, exchange.after))
         if self._mark(exchange.before, here.period.label) != self._mark(exchange.after, there.period.label):
             raise VoidError
-        if self._daemon == (exchange.before.boot, exchange.before.pids):
+        if self.daemon == (exchange.before.boot, exchange.before.pids):
             return self._went_on(exchange, here.period)
         return here
 
@@ -174,9 +181,9 @@ class Lives:
         """Whether totals of a life before may go on in this one: /tmp/0.db outlives the daemon, but no boot."""
         if not self._is_sound(facts, here):
             return False
-        if self._daemon is None:
+        if self.daemon is None:
             return True  # who did not see the life before cannot say
-        boot, pids = self._daemon
+        boot, pids = self.daemon
         if boot != facts.boot:
             return False
         # For some polls the ledger may not have taken the life before.
@@ -194,10 +201,9 @@ class Lives:
         Its clock was in an older period at first (nlbwmon reference, §1.5 case 7). It closed that one after its start,
         and a row is below the file from before, so that it did not go on from there.
         """
-        facts, file = exchange.before, exchange.closed.get(here.period.label)
-        if here.rolled or not file or facts.started is None:
-            return False
-        if not any(facts.started <= at <= facts.at for label, at in facts.files.items() if label < here.period.label):
+        label = here.period.label
+        file = exchange.closed.get(label)
+        if here.rolled or not file or not closed_since_start(exchange.before, label):
             return False
         return _fell(counts_of(file), counts_of(exchange.rows), exchange.limit)
 
@@ -207,7 +213,7 @@ class Lives:
         A boot that was not seen may have loaded an old period's file, and a kill after the boundary carried its rows
         into a period that has no file. The first daemon of a boot cannot have come that way.
         """
-        facts, before = exchange.before, self._daemon
+        facts, before = exchange.before, self.daemon
         if here.rolled or exchange.closed.get(here.period.label) is not None:
             return False
         if facts.after_boot is not None and facts.after_boot < FIRST:
@@ -225,7 +231,7 @@ class Lives:
 
     def _closed(self, exchange: Exchange, here: Standing) -> tuple[str, ...]:
         """Labels of periods that closed since the last reading, oldest first: our last one, and those in between."""
-        if self._daemon is None or self._label >= here.period.label:
+        if self.daemon is None or self._label >= here.period.label:
             return ()
         older = [period.label for period in reversed(exchange.periods) if period.label < here.period.label]
         between = [label for label in older if label > self._label] if here.rolled else []

@@ -7,13 +7,16 @@ from typing import Final
 
 from exporter.model import ZERO, Client, Collection, Count, CounterKey, Life, Poll, Reading, SubjectKey
 from exporter.sources.nlbwmon.exchange import Answer, Exchange
-from exporter.sources.nlbwmon.lives import Lives, counts_of
+from exporter.sources.nlbwmon.lives import Lives, closed_since_start, counts_of
 from exporter.sources.nlbwmon.payload import NO_MAC, Row
 from exporter.sources.nlbwmon.wans import Wans
 from exporter.sources.nlbwmon.watch import Watch
 
 CLOCK_TOLERANCE: Final = 300.0
 """Seconds by which the router's clock may be off ours: more, and its periods prove nothing (reference, §1.5 case 7)."""
+
+SLACK: Final = 5.0
+"""Seconds that a refresh of the daemon may come late."""
 
 PROTOCOL_LIMIT: Final = 64
 """Characters of a protocol's name: it comes from a file on the router."""
@@ -40,19 +43,27 @@ class Readings:
         self._protocols = protocols
         self._exclude = exclude
         self._names: dict[str, str] = {}
+        self._late = ""
+        self._right_since: float | None = None
+        self._entered = False
 
     def ask(self, exchange: Exchange, at: float) -> tuple[str, ...]:
         """The labels of the periods that this exchange needs beside its rows; it is made anew with them.
 
         at: our clock, Unix seconds. Raises VoidError.
         """
-        return () if off(exchange, at) else self._lives.ask(exchange)
+        return () if off(exchange, at) or self._is_early(exchange) else self._lives.ask(exchange)
 
     def poll(self, exchange: Exchange, at: float) -> Poll:
         """What one poll brought home. Raises VoidError."""
         if off(exchange, at):
-            return self._lines_alone(exchange, at)
+            self._late, self._right_since = exchange.boot, None
+            return self._lines_alone(exchange, _off_words(exchange, at))
+        if self._is_early(exchange):
+            self._right_since = exchange.before.at if self._right_since is None else self._right_since
+            return self._lines_alone(exchange)
         self._lives.enter(exchange)
+        self._late, self._right_since, self._entered = "", None, True
         counts = counts_of(exchange.rows)
         known = self._watch.known
         self._watch.see(exchange, counts)
@@ -83,7 +94,7 @@ class Readings:
         # What is proved later on proves nothing of a row that was last taken here.
         self._lives = Lives(self._identity)
         if off(answer, at):
-            return self._lines_alone(answer, at)
+            return self._lines_alone(answer, _off_words(answer, at))
         counts = counts_of(answer.rows)
         self._watch.see(answer, counts)
         self._name(answer.rows)
@@ -93,15 +104,23 @@ class Readings:
 
         return self._poll(answer, counts, origin, {CLIENTS: ""}, (*notices, *self._watch.words))
 
-    def _lines_alone(self, answer: Answer, at: float) -> Poll:
-        """While the router's clock is wrong its periods prove nothing; its lines do not depend on a clock."""
-        ahead = (answer.at or 0.0) - at
+    def _is_early(self, exchange: Exchange) -> bool:
+        """Whether rows may be those of an older period still, because the clock was set right a moment ago.
+
+        The daemon closes that period with its next refresh (nlbwmon reference, §1.5 case 7). A daemon whose rows were
+        taken before is past it, and so is one that closed a period since it was started.
+        """
+        facts, known = exchange.before, self._lives.daemon
+        unseen = not self._entered and known is not None and known[0] != facts.boot
+        if known == (facts.boot, facts.pids) or not (unseen or facts.boot == self._late):
+            return False
+        if closed_since_start(facts, exchange.periods[0].label):
+            return False
+        return self._right_since is None or facts.at - self._right_since < exchange.refresh + SLACK
+
+    def _lines_alone(self, answer: Answer, *notices: str) -> Poll:
+        """While nobody knows which period the rows are of, they prove nothing; lines do not depend on a clock."""
         lines, gear = self._wans.read(answer.network, answer.boot)
-        side = "ahead of" if ahead > 0 else "behind"
-        notice = (
-            f"the router's clock is {abs(ahead) / 60:.0f} minutes {side} ours: clients' bytes count again once it is"
-            " right; check NTP on both"
-        )
         return Poll(
             identity=self._identity,
             readings=lines,
@@ -109,7 +128,7 @@ class Readings:
             refresh=answer.refresh,
             rows=len(answer.rows),
             rows_limit=answer.limit,
-            notices=(notice,),
+            notices=notices,
         )
 
     def _poll(
@@ -169,6 +188,15 @@ class Readings:
 def off(answer: Answer, at: float) -> bool:
     """Whether the router's clock is too far off ours, `at`, for its periods to prove anything."""
     return answer.at is not None and abs(answer.at - at) > CLOCK_TOLERANCE
+
+
+def _off_words(answer: Answer, at: float) -> str:
+    ahead = (answer.at or 0.0) - at
+    side = "ahead of" if ahead > 0 else "behind"
+    return (
+        f"the router's clock is {abs(ahead) / 60:.0f} minutes {side} ours: clients' bytes count again once it is"
+        " right; check NTP on both"
+    )
 
 
 def _whose(key: str) -> tuple[str, str, str]:
