@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 
 from exporter.config.checks import SECRETS
 from exporter.config.scalars import Scalar, scalar_of
-from exporter.config.schema import Archive, Config, Contract, KnownClient, Limits, Privacy, Retention, Web
+from exporter.config.schema import Archive, Config, Contract, KnownClient, Limits, Privacy, Quota, Retention, Web
 from exporter.config.sources import NlbwmonSource, Polled, Section, UnifiSource
 
 PAGE: Final = Path(__file__).parent / "configuration.md"
@@ -38,6 +38,7 @@ at once, each with its line and what would be right.
   `$$` is a dollar.
 - Durations are numbers with units: `30s`, `5m`, `1h30m`, `14d`, `2w`, `1y` (365 days).
 - Rates are bits or bytes per second: `250Mbit/s`, `30MB/s`. k, M, G and T are powers of 1000.
+- Sizes are bytes: `500GB`, `1.5TB`, with powers of 1000, or `500GiB`, with powers of 1024.
 - MAC addresses may be written with colons, dashes, dots or nothing between the digits.
 - Paths are relative to the file they stand in. `~` is the home of the user that the exporter runs as.
 - A secret may stand in a file of its own: write its path behind `password_file` in place of `password`. One newline at
@@ -81,6 +82,7 @@ GROUPS: Final = (
     ),
     Group("wans", _described(Config, "wans"), "wans[].", Contract),
     Group("clients", _described(Config, "clients"), "clients[].", KnownClient),
+    Group("quotas", _described(Config, "quotas"), "quotas[].", Quota),
     Group("archive", _described(Config, "archive"), "archive.", Archive),
     Group("archive.retention", _described(Archive, "retention"), "archive.retention.", Retention),
 )

@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, overload
 
+from exporter.accounting.periods import Cycle
+from exporter.accounting.quotas import Quota
 from exporter.model import Contract
 from exporter.naming import People, Person
 from exporter.runtime import SourceFacts
+from exporter.store.postgres.target import Target
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from pydantic import SecretStr
 
     from exporter.config import Config, NlbwmonSource, SourceEntry, UnifiSource
+    from exporter.config.schema import Quota as QuotaEntry
     from exporter.sources.nlbwmon import NlbwmonSettings
     from exporter.sources.unifi import UnifiSettings
 
@@ -47,6 +53,26 @@ def people_of(config: Config) -> People:
     return {mac: Person(who.name, who.owner, who.category) for mac, who in config.clients.items()}
 
 
+def quotas_of(config: Config, zone: ZoneInfo) -> tuple[Quota, ...]:
+    """What may be used in a period. zone: by whose midnight days begin where a quota does not say."""
+    return tuple(_quota(entry, entry.timezone or zone) for entry in config.quotas)
+
+
+def _quota(entry: QuotaEntry, zone: ZoneInfo) -> Quota:
+    scope, subject = "all", ""
+    for key in ("client", "owner", "category", "wan", "source"):
+        written = getattr(entry, key)
+        if written is not None:
+            scope, subject = key, written.strip()
+    source = site = ""
+    if scope == "wan":
+        source, site, subject = subject.split("/")
+    elif scope == "source":
+        source, subject = subject, ""
+    cycle = Cycle(entry.reset, zone)
+    return Quota(entry.name, scope, cycle, entry.limit, source, site, subject, entry.count, entry.thresholds)
+
+
 def _contracts(config: Config, source: str) -> tuple[Contract, ...]:
     lines = [(key.split("/"), contract) for key, contract in config.wans.items()]
     return tuple(
@@ -54,6 +80,12 @@ def _contracts(config: Config, source: str) -> tuple[Contract, ...]:
         for (name, site, wan), contract in lines
         if name == source
     )
+
+
+def target_of(config: Config) -> Target | None:
+    """The PostgreSQL that is fed, None where there is none."""
+    archive = config.archive
+    return None if archive.url is None else Target(archive.url.get_secret_value(), _revealed(archive.password))
 
 
 # Either kind is imported where it is configured: paramiko alone takes longer than all of ours.

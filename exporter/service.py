@@ -27,7 +27,7 @@ from exporter.accounting.quotas import Quota
 from exporter.accounts import Accounts, Terms
 from exporter.clock import Clock
 from exporter.committer import Committer, EndedError
-from exporter.configured import people_of
+from exporter.configured import people_of, quotas_of, target_of
 from exporter.exposition import Exposition, Page
 from exporter.fleet import Fleet, Planned, fixed
 from exporter.logs import FAULT, fault_words
@@ -41,6 +41,7 @@ from exporter.runtime import SourceFacts
 from exporter.series import Scrapes
 from exporter.sources import Source
 from exporter.store import State, StateError
+from exporter.store.postgres.target import Condition, Target
 from exporter.store.upkeep import Retention
 from exporter.web import make_app
 from exporter.web.server import WebServer
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from exporter.config import Config
+    from exporter.store.postgres.feeder import Feeder
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +67,7 @@ class Settings(Struct, frozen=True):
     """What a running exporter needs beside its sources. Durations are seconds. banner: words for the status page.
 
     names, hash_mac: see exporter.privacy. web_config: the file for TLS and passwords. zone: by whose midnight days
-    begin. retention: how long history is kept. quotas: see exporter.accounts.
+    begin. retention: how long history is kept. quotas: see exporter.accounts. archive: the PostgreSQL to feed, if any.
     """
 
     host: str
@@ -81,14 +83,24 @@ class Settings(Struct, frozen=True):
     zone: ZoneInfo = field(default_factory=local_zone)
     retention: Retention = Retention()
     quotas: tuple[Quota, ...] = ()
+    archive: Target | None = None
 
 
 class Own(Collector):
     """The metrics about the process itself, rendered by prometheus-client."""
 
-    def __init__(self, commit_failures: Callable[[], int], reloaded: Callable[[], Reloaded]) -> None:
+    def __init__(
+        self,
+        commit_failures: Callable[[], int],
+        reloaded: Callable[[], Reloaded],
+        archive: Callable[[], Condition | None] = lambda: None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        """archive: None where no PostgreSQL is fed."""
         self._commit_failures = commit_failures
         self._reloaded = reloaded
+        self._archive = archive
+        self._wall = wall
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -106,6 +118,16 @@ class Own(Collector):
             (metrics.RELOAD_SUCCESS_TIMESTAMP, last.at),
         ):
             yield GaugeMetricFamily(family.name, family.help, value=value)
+        archive = self._archive()
+        if archive is not None:
+            for family, value in (
+                (metrics.ARCHIVE_UP, float(archive.up)),
+                (metrics.ARCHIVE_LAG, archive.lag(self._wall())),
+                (metrics.ARCHIVE_PENDING, archive.pending),
+            ):
+                yield GaugeMetricFamily(family.name, family.help, value=value)
+            failures = metrics.ARCHIVE_FAILURES
+            yield CounterMetricFamily(failures.name, failures.help, value=archive.failures)
 
     def render(self) -> bytes:
         """The samples, in the text format 0.0.4."""
@@ -129,6 +151,7 @@ class Exporter:
         self.state = State.open(settings.state)
         try:
             self.state.keep(settings.zone, settings.retention)
+            self.state.mark(on=settings.archive is not None)
         except StateError:
             self.state.close()
             raise
@@ -140,7 +163,13 @@ class Exporter:
         self.warnings: Callable[[], tuple[str, ...]] = tuple
         self.privacy = privacy_of(settings.names, settings.hash_mac, self.state.pseudonym_key)
         self.scrapes = Scrapes(settings.new_series_hold, _steady_of(self.state.scraped_at, clock))
-        own = Own(lambda: self.committer.commit_failures, lambda: self._reloaded)
+        self._feeder = self._feeder_of(settings.archive)
+        own = Own(
+            lambda: self.committer.commit_failures,
+            lambda: self._reloaded,
+            lambda: self._feeder.condition if self._feeder is not None else None,
+            clock.wall,
+        )
         self.exposition = Exposition(own.render)
         self.committer = Committer(
             self.state,
@@ -157,6 +186,13 @@ class Exporter:
         self._first = [each.facts.name for each in planned]
         self._fleet = Fleet(self.committer, planned, clock)
 
+    def _feeder_of(self, target: Target | None) -> Feeder | None:
+        if target is None:
+            return None
+        from exporter.store.postgres.feeder import Feeder
+
+        return Feeder(self.state, target, lambda: self.privacy, self._clock)
+
     @property
     def pollers(self) -> list[Poller]:
         """One for each source."""
@@ -167,6 +203,8 @@ class Exporter:
         self.committer.start()
         self._fleet.start()
         self._reloads.start()
+        if self._feeder is not None:
+            self._feeder.start()
 
     def leave(self) -> None:
         """Take no reload any longer, for `stop` follows. Fit for a signal handler."""
@@ -178,6 +216,8 @@ class Exporter:
         self.leave()
         self._fleet.stop(deadline - 1.0)
         if self.committer.stop(max(1.0, deadline - time.monotonic())):
+            if self._feeder is not None:
+                self._feeder.stop(0.5)
             self.state.close()
         else:
             log.warning("the last commit did not come to its end; the next start counts its bytes")
@@ -200,6 +240,12 @@ class Exporter:
     def config_trouble(self) -> str:
         """ "" or what is wrong with the configuration file, or what of it waits for a restart."""
         return self._reloaded.words
+
+    @property
+    def archive_trouble(self) -> str:
+        """ "" or what is wrong with the archive in PostgreSQL."""
+        trouble = self._feeder.trouble if self._feeder is not None else ""
+        return f"The archive is not fed, its rows wait in the state: {trouble}" if trouble else ""
 
     def ask_reload(self) -> None:
         """Read the configuration again, soon. Fit for a signal handler."""
@@ -246,7 +292,7 @@ class Exporter:
     def _take(self, config: Config) -> None:
         new, old = configured(config), self.settings
         settings = replace(new, host=old.host, port=old.port, state=old.state, web_config=old.web_config)
-        settings = replace(settings, retention=old.retention)
+        settings = replace(settings, retention=old.retention, archive=old.archive)
         if settings.zone.key != old.zone.key:
             self.state.keep(settings.zone, old.retention)
         same = (settings.names, settings.hash_mac) == (old.names, old.hash_mac)
@@ -309,7 +355,7 @@ class Exporter:
             ),
             banner=self.settings.banner,
             troubles=tuple(map(privacy.text, (self.healthy(), self.committer.commit_error))),
-            warnings=tuple(map(privacy.text, (self.config_trouble, *self.warnings()))),
+            warnings=tuple(map(privacy.text, (self.config_trouble, self.archive_trouble, *self.warnings()))),
             facts=tuple(facts),
         )
         return status_page(status, self._clock.wall())
@@ -403,6 +449,7 @@ def _listen(host: str, port: int) -> socket.socket:
 def configured(config: Config) -> Settings:
     """What a configuration says, beside its sources."""
     kept = config.archive.retention
+    zone = config.timezone or local_zone()
     return Settings(
         host=config.web.listen.host,
         port=config.web.listen.port,
@@ -413,8 +460,10 @@ def configured(config: Config) -> Settings:
         names=config.privacy.names,
         hash_mac=config.privacy.hash_mac,
         web_config=config.web.config_file,
-        zone=config.timezone or local_zone(),
+        zone=zone,
         retention=Retention(kept.five_minutes, kept.hourly, kept.daily),
+        archive=target_of(config),
+        quotas=quotas_of(config, zone),
     )
 
 

@@ -23,6 +23,9 @@ from exporter.config.sources import KINDS, kind_of
 # Each may be written as NAME, or as NAME_file with the path of a file that holds it.
 SECRETS = ("api_key", "password", "passphrase")
 
+SUBJECTS = ("client", "owner", "category", "wan", "source", "all")
+"""Whom a quota may be for."""
+
 _DOLLAR = re.compile(r"\$(?:(\$)|\{([A-Za-z_][A-Za-z0-9_]*)\})?")
 
 
@@ -100,7 +103,14 @@ def judge(tree: Mapping[str, Tree], document: Document) -> None:
     found += _repeated(names, values.source_name, "every source has its own name", document)
     found += _repeated(macs, values.mac, "every client is written once", document)
     wans = tree.get("wans")
-    found += _judge_lines(wans if isinstance(wans, dict) else (), dict(_kinds(tree)))
+    kinds = dict(_kinds(tree))
+    found += _judge_lines(((("wans", key), key) for key in wans) if isinstance(wans, dict) else (), kinds)
+    quotas = list(_listed(tree, "quotas"))
+    names = [((*place, "name"), quota["name"]) for place, quota in quotas if "name" in quota]
+    found += _repeated(names, values.quota_name, "every quota has its own name", document)
+    found += _judge_lines([((*place, "wan"), str(quota["wan"])) for place, quota in quotas if "wan" in quota], kinds)
+    for place, quota in quotas:
+        found += _judge_quota(place, quota, kinds, clients if isinstance(clients, dict) else {})
     for place, source in _sources(tree):
         exclude = source.get("exclude")
         excluded = (
@@ -120,17 +130,37 @@ def _kinds(tree: Mapping[str, Tree]) -> Iterator[tuple[str, str]]:
             yield name, kind_of(source)
 
 
-def _judge_lines(lines: Iterable[str], kinds: Mapping[str, str]) -> Iterator[Finding]:
-    for key in lines:
+def _judge_lines(lines: Iterable[tuple[Place, str]], kinds: Mapping[str, str]) -> Iterator[Finding]:
+    for place, key in lines:
         name, _, rest = key.partition("/")
         site, slash, wan = rest.partition("/")
         kind = kinds.get(name)
         if rest and kind is None:
-            yield Finding(("wans", key), "is a line of a source that is not in this file")
+            yield Finding(place, "is a line of a source that is not in this file")
         elif kind == "nlbwmon" and slash and site:
-            yield Finding(("wans", key), f"names a site, and a router has none; write {name}//{wan}")
+            yield Finding(place, f"names a site, and a router has none; write {name}//{wan}")
         elif kind == "unifi" and slash and not site:
-            yield Finding(("wans", key), f"names no site; write source/site/wan, such as {name}/default/{wan}")
+            yield Finding(place, f"names no site; write source/site/wan, such as {name}/default/{wan}")
+
+
+def _judge_quota(
+    place: Place, quota: Mapping[str, Tree], kinds: Mapping[str, str], clients: Mapping[str, Tree]
+) -> Iterator[Finding]:
+    subjects = [key for key in SUBJECTS if key in quota]
+    if values.FLAGS.get(str(quota.get("all")).lower()) is False:
+        subjects.remove("all")
+    if not subjects:
+        yield Finding(place, f"is for nobody; write one of {', '.join(SUBJECTS[:-1])}, or all: true")
+    elif len(subjects) > 1:
+        yield Finding(place, f"is for {' and '.join(subjects)} at once; keep one of them")
+    source = quota.get("source")
+    if isinstance(source, str) and source not in kinds:
+        yield Finding((*place, "source"), "{value} is no source in this file")
+    for key in ("owner", "category"):
+        name = quota.get(key)
+        known = {str(client.get(key, "")).strip() for client in clients.values() if isinstance(client, dict)} - {""}
+        if isinstance(name, str) and name.strip() not in known:
+            yield Finding((*place, key), f"{{value}} is the {key} of no client in this file; write it under clients")
 
 
 def _judge_source(place: Place, source: Mapping[str, Tree]) -> Iterator[Finding]:
@@ -196,10 +226,14 @@ def _judge_retention(written: Mapping[str, Tree]) -> Iterator[Finding]:
 
 
 def _sources(tree: Mapping[str, Tree]) -> Iterator[tuple[Place, dict[str, Tree]]]:
-    listed = tree.get("sources")
-    for index, source in enumerate(listed if isinstance(listed, list) else []):
-        if isinstance(source, dict):
-            yield ("sources", index), source
+    return _listed(tree, "sources")
+
+
+def _listed(tree: Mapping[str, Tree], key: str) -> Iterator[tuple[Place, dict[str, Tree]]]:
+    listed = tree.get(key)
+    for index, entry in enumerate(listed if isinstance(listed, list) else []):
+        if isinstance(entry, dict):
+            yield (key, index), entry
 
 
 def _repeated(

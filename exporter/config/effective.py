@@ -71,3 +71,7 @@ def _hide_clients(tree: dict[str, Tree]) -> None:
     for source in sources if isinstance(sources, list) else []:
         if isinstance(source, dict) and source["exclude"]:
             source["exclude"] = PRIVATE
+    quotas = tree["quotas"]
+    for quota in quotas if isinstance(quotas, list) else []:
+        if isinstance(quota, dict):
+            quota |= {key: PRIVATE for key in ("client", "owner", "category") if quota[key]}

@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, GetCoreSchemaHandler, InstanceOf, SecretSt
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
+from exporter.accounting.quotas import as_percent
 from exporter.config import values
 from exporter.config.values import DatabaseUrl, Listen, Wrong
 
@@ -96,3 +97,8 @@ Secret = Annotated[SecretStr, Scalar("secret text", values.secret, _hidden)]
 ApiKey = Annotated[SecretStr, Scalar("secret text", values.api_key, _hidden)]
 Database = Annotated[DatabaseUrl, Scalar("URL", values.database)]
 Line = Annotated[str, Scalar("source/site/wan", values.wan)]
+QuotaName = Annotated[str, Scalar("name", values.quota_name)]
+Size = Annotated[int, Scalar("size", values.size, values.as_size)]
+Threshold = Annotated[float, Scalar("percentage, 1% to 1000%", values.threshold, as_percent)]
+Reset = Annotated[str, Scalar("1 to 31, a day of the week, or daily", values.reset)]
+Way = Annotated[str, Scalar(f"any of {', '.join(values.COUNTS)}", values.count)]

@@ -19,11 +19,17 @@ from exporter.config.scalars import (
     Line,
     ListenAddress,
     Mac,
+    Name,
+    QuotaName,
     Rate,
     RelativePath,
+    Reset,
     Secret,
+    Size,
     Text,
+    Threshold,
     TimeZone,
+    Way,
 )
 from exporter.config.sources import OfItsKind, Section, SourceEntry, about
 from exporter.config.values import Listen, Wrong
@@ -94,6 +100,52 @@ class Contract(Section):
 
     download: Annotated[Rate | None, about("What the line is sold as, toward you.", "250Mbit/s")] = None
     upload: Annotated[Rate | None, about("What the line is sold as, from you.", "40Mbit/s")] = None
+
+
+def _rising(thresholds: tuple[float, ...]) -> tuple[float, ...]:
+    if len(set(thresholds)) < len(thresholds):
+        raise Wrong("holds the same share twice; write each once")
+    return tuple(sorted(thresholds))
+
+
+class Quota(Section):
+    """What may be used in a period. One of `client`, `owner`, `category`, `wan`, `source` and `all` is set."""
+
+    name: Annotated[
+        QuotaName, about("The label `quota` of its metrics, and `period` of what it counts.", "Line at home")
+    ]
+    client: Annotated[Mac | None, about("Whose bytes count: those of a client.", '"02:aa:bb:cc:dd:01"')] = None
+    owner: Annotated[Text | None, about("Those of all clients that have it under `clients`.", "flat 3")] = None
+    category: Annotated[Text | None, about("Those of all clients that have it under `clients`.", "tenants")] = None
+    wan: Annotated[Line | None, about("Those of a line, as `source/site/wan`.", "home/default/wan1")] = None
+    source: Annotated[Name | None, about("Those of all clients of a source.", "home")] = None
+    all: Annotated[
+        Bool,
+        about(
+            "Those of all clients of all sources: of routers alone where there are routers, since a controller counts "
+            "the same bytes again.",
+            "true",
+        ),
+    ] = False
+    reset: Annotated[
+        Reset,
+        about(
+            "When it begins anew: a day of the month (the last one where the month is shorter), a day of the week, or "
+            "`daily`.",
+            "17",
+        ),
+    ] = "1"
+    timezone: Annotated[
+        TimeZone | None,
+        about("By whose midnight it begins. Without it, by that of the file's own `timezone`.", "Asia/Kolkata"),
+    ] = None
+    count: Annotated[Way, about("Which way counts.", "download")] = "both"
+    limit: Annotated[Size, about("How much may be used in a period.", "500GB")]
+    thresholds: Annotated[
+        tuple[Threshold, ...],
+        AfterValidator(_rising),
+        about("Shares of the limit that you want to be told of.", "[50%, 100%]"),
+    ] = (0.75, 0.9, 1.0)
 
 
 class Retention(Section):
@@ -173,4 +225,11 @@ class Config(Section):
             '{"02:aa:bb:cc:dd:01": {name: Kitchen laptop}}',
         ),
     ] = {}
+    quotas: Annotated[
+        tuple[Quota, ...],
+        about(
+            "What may be used in a period, by whom. [quotas.md](quotas.md) tells how it is counted.",
+            "[{name: Line at home, wan: home/default/wan1, reset: 17, limit: 500GB}]",
+        ),
+    ] = ()
     archive: Annotated[Archive, Field(description="Where history is kept, and for how long.")] = Archive()

@@ -17,16 +17,24 @@ from zoneinfo import ZoneInfo
 
 from pydantic import SecretStr
 
+from exporter.accounting.periods import DAILY, WEEKDAYS
 from exporter.config.errors import quoted
 
 SECONDS = {"y": 31_536_000, "w": 604_800, "d": 86_400, "h": 3600, "m": 60, "s": 1}
 BYTES = {"bit": 0.125, "B": 1.0}
 PREFIXES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 COLLECTIONS = ("clients", "devices", "wans", "ports", "ssids")
+BINARY: dict[str, int] = {f"{prefix}i": 1024**power for power, prefix in enumerate("KMGTP", 1)}
+SIZES = PREFIXES | {"P": 10**15} | BINARY
+COUNTS = ("both", "download", "upload")
+RESERVED = ("today", "week", "month")
 FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 _DURATION = re.compile("".join(rf"(?:([0-9]{{1,9}}(?:\.[0-9]{{1,3}})?) ?{unit})?" for unit in SECONDS))
 _RATE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?) ?([kMGT]?)(bit|B)/s")
+_SIZE = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,3}))? ?([kMGTP]?|[KMGTP]i)B")
+_THRESHOLD = re.compile(r"([0-9]{1,4}(?:\.[0-9]{1,2})?) ?%")
+_QUOTA = re.compile(r"\w(?:[\w .-]{0,62}[\w.-])?")
 _LISTEN = re.compile(r"(?:\[(?P<ipv6>[^\[\]]+)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})")
 _MAC = re.compile(r"[0-9a-f]{12}")
 _FINGERPRINT = re.compile(r"sha256:[0-9a-f]{64}")
@@ -118,6 +126,58 @@ def as_rate(rate_: float) -> str:
             if (count >= 1 or not prefix) and _RATE.fullmatch(text) and rate(text) == rate_:
                 return text
     return f"{_short(rate_)}B/s"
+
+
+def size(text: str) -> int:
+    """A number of bytes."""
+    match = _SIZE.fullmatch(text)
+    thousandths = int(match[1] + (match[2] or "").ljust(3, "0")) if match else 0
+    if match is None or thousandths * SIZES[match[3]] < 1000:
+        raise Wrong("{value} is no size; write a number and a unit, such as 500GB or 1.5TiB")
+    return thousandths * SIZES[match[3]] // 1000
+
+
+def as_size(size_: int) -> str:
+    """A size as a user would write it, in as few characters as may be: the reverse of `size`."""
+    texts = [f"{_short(size_ / unit)}{prefix}B" for prefix, unit in SIZES.items()]
+    fitting = [
+        text for text in texts if _SIZE.fullmatch(text) and float(text.rstrip("kKMGTPiB")) and size(text) == size_
+    ]
+    return min(fitting, key=len, default=f"{size_}B")
+
+
+def threshold(text: str) -> float:
+    """A share that somebody wants to be told of, 1 for all."""
+    match = _THRESHOLD.fullmatch(text)
+    if match is None or not 1 <= float(match[1]) <= 1000:
+        raise Wrong("{value} is no threshold; write 1% to 1000%, such as 75%")
+    return float(match[1]) / 100
+
+
+def reset(text: str) -> str:
+    """When an account begins anew: a day of the month without zeros before it, a day of the week, or `daily`."""
+    lower = text.lower()
+    if lower == DAILY or lower in WEEKDAYS:
+        return lower
+    if not _WHOLE.fullmatch(text) or not 1 <= int(text) <= 31:
+        raise Wrong("{value} is no day to reset on; write 1 to 31, a day of the week such as monday, or daily")
+    return str(int(text))
+
+
+def count(text: str) -> str:
+    """Which way bytes have to go to be counted."""
+    if text not in COUNTS:
+        raise Wrong(f"{{value}} cannot be counted; write any of {', '.join(COUNTS)}")
+    return text
+
+
+def quota_name(text: str) -> str:
+    """The name of a quota: a label's value, beside those of the periods that everybody has."""
+    if not _QUOTA.fullmatch(text):
+        raise Wrong("{value} is no name for a quota; write up to 64 letters, digits, blanks, dots, dashes, underscores")
+    if text in RESERVED:
+        raise Wrong("{value} is the name of a period that there is anyway; write another one")
+    return text
 
 
 def flag(text: str) -> bool:

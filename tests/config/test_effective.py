@@ -98,6 +98,8 @@ def test_privacy_hides_who_the_clients_are() -> None:
         assert "Kitchen" not in shown
         assert "clients: <private>\n" in shown
         assert "  exclude: <private>\n" in shown
+        assert "  client: <private>\n" in shown
+        assert "  owner: <private>\n" in shown
 
 
 HOME = UnifiSource(name="home", kind="unifi", url="https://a", api_key=SecretStr("<secret>"), max_rate=12.5e9)

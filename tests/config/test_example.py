@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from exporter.config import Config, read
 from exporter.config.checks import SECRETS
 from exporter.config.document import parse
-from exporter.config.schema import Archive, Contract, KnownClient, Limits, Privacy, Retention, Web
+from exporter.config.schema import Archive, Contract, KnownClient, Limits, Privacy, Quota, Retention, Web
 from exporter.config.sources import NlbwmonSource, Section, UnifiSource
 
 EXAMPLE = (Path(__file__).parents[2] / "config.example.yaml").read_text(encoding="utf-8")
@@ -30,12 +30,14 @@ SECTIONS: list[tuple[type[Section], tuple[str | int, ...]]] = [
     (NlbwmonSource, ("sources", 1)),
     (Contract, ("wans", "home/default/wan1")),
     (KnownClient, ("clients", "02:aa:bb:cc:dd:01")),
+    (Quota, ("quotas", 0)),
     (Archive, ("archive",)),
     (Retention, ("archive", "retention")),
 ]
 
 # Ways to say what the example says in another way: they stand in its prose.
 INSTEAD = {"api_key", "api_key_file", "password", "passphrase_file", "password_file", "fingerprint"}
+INSTEAD |= {"client", "owner", "category", "source", "all"}
 
 
 @pytest.fixture

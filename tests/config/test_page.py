@@ -12,7 +12,7 @@ import pytest
 from docs import configuration_page
 from exporter.config import Config, NlbwmonSource, UnifiSource, read
 from exporter.config.checks import SECRETS
-from exporter.config.schema import Archive, Contract, KnownClient, Limits, Privacy, Retention, Web
+from exporter.config.schema import Archive, Contract, KnownClient, Limits, Privacy, Quota, Retention, Web
 from exporter.config.sources import Polled, Section
 
 ENV = dict.fromkeys(
@@ -51,12 +51,13 @@ SECTIONS: dict[str, type[Section]] = {
     "sources[nlbwmon]": NlbwmonSource,
     "wans[]": Contract,
     "clients[]": KnownClient,
+    "quotas[]": Quota,
     "archive": Archive,
     "archive.retention": Retention,
 }
 
 # Keys of the file's top and of the archive that are mappings or lists of their own; each has a chapter on the page.
-CHAPTERS = {"web", "limits", "privacy", "sources", "wans", "clients", "archive", "archive.retention"}
+CHAPTERS = {"web", "limits", "privacy", "sources", "wans", "clients", "quotas", "archive", "archive.retention"}
 
 
 def keys_of(model: type[Section]) -> set[str]:
@@ -114,6 +115,19 @@ AROUND = {
 }
 
 
+def quota_around(key: Key, written: str) -> str:
+    """A quota with all that has to be there, the key among it, and a client for it to be of."""
+    quota = {"name": "a quota", "limit": "1GB", "all": "true"}
+    if key.name == "all" and written != "all: true":
+        del quota["all"]
+        quota["source"] = "a"
+    elif written and key.name in ("client", "owner", "category", "wan", "source"):
+        del quota["all"]
+    lines = [f"{name}: {text}" for name, text in quota.items() if name != key.name or not written]
+    around = "clients:\n  02:aa:bb:cc:dd:01: {owner: flat 3, category: tenants}\n"
+    return f"{around}quotas:\n  - " + "\n    ".join([*lines, *([written] if written else [])]) + "\n"
+
+
 def file_with(key: Key, written: str, folder: Path) -> Config:
     """A configuration that holds the key as it is written, and what it needs beside it."""
     for secret in SECRETS:
@@ -123,7 +137,10 @@ def file_with(key: Key, written: str, folder: Path) -> Config:
     source = source_around(key, kind) if in_source else SOURCES[kind]
     lines = [f"{name}: {text}" for name, text in source.items()] + ([written] if in_source else [])
     text = "sources:\n  -\n" + "".join(f"    {line}\n" for line in lines)
-    if not in_source:
+    if key.prefix == "quotas[]":
+        text = text.replace("name: a\n", "name: home\n") if "home" in written else text
+        text += quota_around(key, written)
+    elif not in_source:
         around = AROUND.get(key.prefix, f"{key.prefix}:\n  {{}}").format(written)
         text += around.replace("  url: postgresql://me@db/x\n", "") if key.name == "url" else around
     return read(text, folder / "config.yaml", ENV)

@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
+from exporter.accounting.periods import Cycle
+from exporter.accounting.quotas import Quota as Account
 from exporter.config import (
     Config,
     ConfigError,
@@ -21,8 +23,8 @@ from exporter.config import (
     read,
     values,
 )
-from exporter.config.schema import Archive, Contract, Limits, Privacy, Retention
-from exporter.configured import facts_of, settings_of
+from exporter.config.schema import Archive, Contract, Limits, Privacy, Quota, Retention
+from exporter.configured import facts_of, quotas_of, settings_of
 from exporter.model import Contract as Line
 from exporter.sources import SOURCES
 from exporter.sources.nlbwmon import NlbwmonSettings
@@ -226,6 +228,65 @@ def test_a_rate_is_written_as_it_is_read(text: str) -> None:
         assert values.rate(values.as_rate(rate)) == rate
 
 
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("500GB", 500 * 10**9),
+        ("1.5 TB", 1_500 * 10**9),
+        ("2TiB", 2**41),
+        ("0.5kB", 500),
+        ("7B", 7),
+        ("1KiB", 1024),
+        ("0.001kB", 1),
+    ],
+)
+def test_sizes_as_people_write_them(text: str, size: int) -> None:
+    assert values.size(text) == size
+
+
+@given(st.from_regex(r"[0-9]{1,9}(\.[0-9]{1,3})? ?([kMGTP]?|[KMGTP]i)B", fullmatch=True))
+def test_a_size_is_written_as_it_is_read(text: str) -> None:
+    try:
+        size = values.size(text)
+    except values.Wrong:
+        assert float(text.rstrip("kKMGTPiB")) < 1
+    else:
+        assert values.size(values.as_size(size)) == size
+
+
+@pytest.mark.parametrize("text", ["500GB", "1.5TiB", "20GB", "1TB", "1TiB", "123.456MB", "999999999B", "1B"])
+def test_a_size_is_written_as_a_person_would(text: str) -> None:
+    assert values.as_size(values.size(text)) == text
+
+
+def test_quotas_as_the_accounts_have_them() -> None:
+    config = load(Path(__file__).parent / "whole.yaml", {"UNIFI_API_KEY": "k3y"})
+    berlin, kolkata = ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Kolkata")
+    line, flat, laptop = quotas_of(config, berlin)
+    assert line == Account(
+        "Line at home", "wan", Cycle("17", berlin), 500 * 10**9, source="home", site="default", subject="wan1"
+    )
+    assert flat == Account(
+        "Flat 3",
+        "owner",
+        Cycle("monday", kolkata),
+        3 * 2**39,
+        subject="flat 3",
+        count="download",
+        thresholds=(0.5, 0.995),
+    )
+    assert laptop == Account("laptop", "client", Cycle("daily", berlin), 20 * 10**9, subject="02:aa:bb:cc:dd:01")
+    text = """\
+sources: [{name: home, kind: unifi, url: "https://a", api_key: hush}]
+quotas:
+  - {name: house, source: home, limit: 1GB, reset: 07, thresholds: [100%, 50%], all: no}
+  - {name: all of it, all: yes, limit: 1GB, count: upload, thresholds: []}
+"""
+    house, whole = quotas_of(read(text, Path("/etc/config.yaml"), {}), berlin)
+    assert house == Account("house", "source", Cycle("7", berlin), 10**9, source="home", thresholds=(0.5, 1.0))
+    assert whole == Account("all of it", "all", Cycle("1", berlin), 10**9, count="upload", thresholds=())
+
+
 def test_the_whole_of_it() -> None:
     path = Path(__file__).parent / "whole.yaml"
     config = load(path, {"UNIFI_API_KEY": "k3y"})
@@ -261,6 +322,19 @@ def test_the_whole_of_it() -> None:
         ),
         wans={"home/default/wan1": Contract(download=31.25e6, upload=5e6)},
         clients={"02:aa:bb:cc:dd:01": KnownClient(name="Kitchen laptop", owner="flat 3", category="tenants")},
+        quotas=(
+            Quota(name="Line at home", wan="home/default/wan1", reset="17", limit=500 * 10**9),
+            Quota(
+                name="Flat 3",
+                owner="flat 3",
+                reset="monday",
+                timezone=ZoneInfo("Asia/Kolkata"),
+                count="download",
+                limit=3 * 2**39,
+                thresholds=(0.5, 0.995),
+            ),
+            Quota(name="laptop", client="02:aa:bb:cc:dd:01", reset="daily", limit=20 * 10**9),
+        ),
         archive=Archive(
             url=values.database("postgresql://user@host/bandwidth"),
             retention=Retention(five_minutes=14 * 86400.0, hourly=400 * 86400.0, daily=math.inf),
