@@ -55,7 +55,8 @@ Trial = Callable[[], Iterable[Finding]]
 def findings(config: Config, source: str = "") -> Iterator[Finding]:
     """Try a configuration, and say each thing as soon as it and all before it are known.
 
-    source: the only one to try; "" for all of them, after the exporter's own place: its state and its web server.
+    source: the only one to try; "" for all of them, after the exporter's own place: its state, its web server and its
+        archive.
     """
     trials = [_trial(entry) for entry in config.sources if source in ("", entry.name)]
     tried = in_order(trials)
@@ -120,11 +121,17 @@ def _trial(entry: SourceEntry) -> Trial:
 
 def _own(config: Config) -> Iterator[Finding]:
     # The state and the web server say what they find as Findings, so they need this module first.
+    from exporter.configured import target_of
     from exporter.store.check import check as check_state
     from exporter.web.check import check as check_web
 
     yield from check_state(config.state)
     yield from check_web(config.web, config.timezone)
+    target = target_of(config)
+    if target is not None:
+        from exporter.store.postgres.check import check as check_archive
+
+        yield from check_archive(target)
 
 
 def exit_status(found: Iterable[Finding]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -22,6 +23,9 @@ MISUSED = 2
 
 # And that for Ctrl-C.
 INTERRUPTED = 130
+
+# What is wrong with the file is said when it is read, in words of our own.
+ConfigPath = Annotated[Path, typer.Option(help="The configuration file.", readable=False)]
 
 app = typer.Typer(
     help="Every byte your network meters, counted once, as Prometheus counters.",
@@ -60,7 +64,7 @@ def _hear_no_hangup() -> None:
 
 @app.command()
 def run(
-    config: Annotated[Path, typer.Option(help="The configuration file.")] = Path("config.yaml"),
+    config: ConfigPath = Path("config.yaml"),
 ) -> None:
     """Poll the sources of a configuration and serve what they metered."""
     _hear_no_hangup()
@@ -73,7 +77,7 @@ def run(
 
 @app.command()
 def check(
-    config: Annotated[Path, typer.Option(help="The configuration file.")] = Path("config.yaml"),
+    config: ConfigPath = Path("config.yaml"),
     source: Annotated[str, typer.Option(help="Try this source only.", show_default=False)] = "",
     as_json: Annotated[
         bool,
@@ -103,7 +107,7 @@ def check(
 @app.command()
 def pin(
     source: Annotated[str, typer.Argument(help="The source's name.", show_default=False)],
-    config: Annotated[Path, typer.Option(help="The configuration file.")] = Path("config.yaml"),
+    config: ConfigPath = Path("config.yaml"),
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask: what it shows was compared already.")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Trust another one than before.")] = False,
 ) -> None:
@@ -160,11 +164,18 @@ def _entry(loaded: Config, name: str, config: Path) -> SourceEntry:
     return entries[name]
 
 
+def _may_be_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return True  # and reading it says why it cannot be looked at
+
+
 def _load(config: Path) -> Config:
     """The configuration, or the end with everything that is wrong with it."""
     from exporter.config import ConfigError, load
 
-    if not config.exists():
+    if not _may_be_there(config):
         _refuse(
             f"There is no {config}. Copy config.example.yaml there and put your controller in,\n"
             "or see what it looks like on a simulated network first: bandwidth-exporter demo"
@@ -178,7 +189,7 @@ def _load(config: Path) -> Config:
 @app.command()
 def forget(
     client: Annotated[str, typer.Argument(help="Its MAC or IP address, pseudonym, or name in the configuration.")],
-    config: Annotated[Path, typer.Option(help="The configuration file.")] = Path("config.yaml"),
+    config: ConfigPath = Path("config.yaml"),
     source: Annotated[str | None, typer.Option(help="Only in this source.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
@@ -204,7 +215,7 @@ def forget(
 @app.command()
 def whois(
     pseudonym: Annotated[str, typer.Argument(help="What stands on the page, such as anon-0123456789abcdef.")],
-    config: Annotated[Path, typer.Option(help="The configuration file.")] = Path("config.yaml"),
+    config: ConfigPath = Path("config.yaml"),
 ) -> None:
     """Say whose a pseudonym is, with the key in the state."""
     from exporter.commands.forget import whois as resolve
@@ -221,6 +232,49 @@ def whois(
     if not found:
         typer.echo("Nobody in the state has this pseudonym.", err=True)
         raise typer.Exit(1)
+
+
+_Owner = Annotated[
+    str,
+    typer.Option("--url", help="The database as its owner, without a password: that is in PGPASSWORD or ~/.pgpass."),
+]
+
+
+@app.command()
+def migrate(
+    config: Annotated[Path, typer.Option(help="The configuration file.")] = Path("config.yaml"),
+    url: _Owner = "",
+    grant: Annotated[str, typer.Option(help="The role that the exporter runs as: let it feed the tables.")] = "",
+) -> None:
+    """Make the tables of the archive in PostgreSQL, or bring them to this version. The state upgrades itself."""
+    from exporter.commands import archive as command
+
+    _on_archive(lambda: command.migrate(command.target_at(url) if url else command.target_in(_load(config)), grant))
+
+
+@app.command()
+def prune(
+    config: Annotated[Path, typer.Option(help="The configuration file.")] = Path("config.yaml"),
+    url: _Owner = "",
+) -> None:
+    """Remove from the archive in PostgreSQL what is older than `archive.retention`. The state prunes itself."""
+    from exporter.commands import archive as command
+
+    loaded = _load(config)
+    _on_archive(lambda: command.prune(loaded, command.target_at(url) if url else command.target_in(loaded)))
+
+
+def _on_archive(work: Callable[[], str]) -> None:
+    from exporter.commands.archive import NoArchiveError
+    from exporter.store import StateError
+    from exporter.store.postgres.connection import ArchiveError
+
+    try:
+        typer.echo(work())
+    except NoArchiveError as error:
+        _refuse(str(error))
+    except (ArchiveError, StateError) as error:
+        _fail(str(error))
 
 
 @app.command()

@@ -521,5 +521,45 @@ RELOAD_SUCCESS_TIMESTAMP = Family(
     "When the configuration in use was read.",
     "the start, SIGHUP and `POST /-/reload`",
 )
-OWN_FAMILIES = (BUILD_INFO, COMMIT_FAILURES, RELOAD_SUCCESSFUL, RELOAD_SUCCESS_TIMESTAMP)
+ARCHIVE_UP = Family(
+    "bandwidth_archive_up",
+    "gauge",
+    (),
+    "1 if the last try to feed the archive in PostgreSQL worked, else 0.",
+    "the thread that feeds it",
+    "On the page where `archive.url` is set, as the other three are. The log and the status page say what is wrong.",
+)
+ARCHIVE_LAG = Family(
+    "bandwidth_archive_lag_seconds",
+    "gauge",
+    (),
+    "Since when the archive in PostgreSQL lacks rows that the state has; 0 if it lacks none.",
+    "the thread that feeds it",
+)
+ARCHIVE_PENDING = Family(
+    "bandwidth_archive_pending_rows",
+    "gauge",
+    (),
+    "Rows of history that wait in the state for PostgreSQL.",
+    "the thread that feeds it",
+    "A row that changes while it waits is one row, so it grows with time and not with polls. During a start and after "
+    "an outage it falls.",
+)
+ARCHIVE_FAILURES = Family(
+    "bandwidth_archive_failures_total",
+    "counter",
+    (),
+    "Tries to feed the archive in PostgreSQL that failed; their rows are sent with a later one.",
+    "the thread that feeds it",
+)
+OWN_FAMILIES = (
+    BUILD_INFO,
+    COMMIT_FAILURES,
+    RELOAD_SUCCESSFUL,
+    RELOAD_SUCCESS_TIMESTAMP,
+    ARCHIVE_UP,
+    ARCHIVE_LAG,
+    ARCHIVE_PENDING,
+    ARCHIVE_FAILURES,
+)
 """About the process, kept by prometheus-client, which adds its own process_* families."""

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from exporter.store import State
-from exporter.store.postgres.connection import Target
 from exporter.store.postgres.migrate import grant, migrate
+from exporter.store.postgres.target import Target
 from tests.archive.server import FEEDER, OWNER, PASSWORDS, Database, Server
 
 

@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 from exporter.model import Changes, Count, Source, SubjectKey, Write
 from exporter.privacy import OPEN, Privacy
 from exporter.store import Retention, State, outbox
-from exporter.store.postgres.connection import Target
 from exporter.store.postgres.feeder import Feeder
+from exporter.store.postgres.target import Target
 from tests.archive.server import FEEDER, PASSWORDS, Database
 from tests.scripted import ManualClock, client_key
 

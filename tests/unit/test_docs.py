@@ -32,6 +32,7 @@ from exporter.sources.unifi.device_payload import devices
 from exporter.sources.unifi.gear import SiteDevices, gather
 from exporter.sources.unifi.payload import stations
 from exporter.store import State
+from exporter.store.postgres.target import Condition
 from tests.scripted import SITE, ManualClock, facts, poll, reading
 
 ROOT = Path(__file__).parents[2]
@@ -55,7 +56,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Metric]:
         reported_upload=0.5,
     )
     time = ManualClock()
-    exposition = Exposition(Own(lambda: 0, lambda: Reloaded(successful=True, at=0.0)).render)
+    exposition = Exposition(Own(lambda: 0, lambda: Reloaded(successful=True, at=0.0), Condition).render)
     with closing(State.open(tmp_path_factory.mktemp("docs") / "state.db")) as state:
         committer = Committer(
             state,

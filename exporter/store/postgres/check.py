@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from exporter.check import Finding, Level
-from exporter.store.postgres.connection import ArchiveError, Target, connect, explained, revision, revision_trouble
+from exporter.store.postgres.connection import ArchiveError, connect, explained, revision, revision_trouble
 from exporter.store.postgres.migrate import TABLES
+from exporter.store.postgres.target import Target
 
 OLDEST: Final = 130_000
 """PostgreSQL 13, as its own `server_version_num`: the oldest that still had security fixes when this was written."""

@@ -7,14 +7,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import psycopg2
 import psycopg2.extensions
-from msgspec import Struct
 
 from exporter.config.errors import one_line
 from exporter.store import history
+from exporter.store.postgres.target import Target
 
 REACH: Final = 10
 """Seconds within which a server has to answer at the start."""
@@ -49,39 +48,22 @@ class ArchiveError(Exception):
     """The archive could not be used. The message says what happened, where, and what to do; never a password."""
 
 
-class Target(Struct, frozen=True):
-    """A database. url: as the user wrote it, maybe with a password in it. password: one beside it, or ""."""
-
-    url: str
-    password: str = ""
-
-    def __repr__(self) -> str:
-        return f"Target({self.place})"
-
-    @property
-    def place(self) -> str:
-        """Where it is, for people."""
-        parts = urlsplit(self.url)
-        host = parts.netloc.rpartition("@")[2] or "the local socket"
-        return one_line(f"PostgreSQL {host}{parts.path}")
-
-    @property
-    def parameters(self) -> dict[str, str]:
-        """What libpq is told. Raises ArchiveError."""
-        try:
-            parsed: dict[str, str] = psycopg2.extensions.parse_dsn(self.url)
-        except psycopg2.Error:
-            # Its words may quote the password.
-            raise ArchiveError(
-                f"{self.place}: the address cannot be read. Write it as postgresql://user@host/database, with special"
-                " characters escaped: % as %25"
-            ) from None
-        return parsed | ({"password": self.password} if self.password else {})
+def parameters_of(target: Target) -> dict[str, str]:
+    """What libpq is told. Raises ArchiveError."""
+    try:
+        parsed: dict[str, str] = psycopg2.extensions.parse_dsn(target.url)
+    except psycopg2.Error:
+        # Its words may quote the password.
+        raise ArchiveError(
+            f"{target.place}: the address cannot be read. Write it as postgresql://user@host/database, with special"
+            " characters escaped: % as %25"
+        ) from None
+    return parsed | ({"password": target.password} if target.password else {})
 
 
 def connect(target: Target, *, limits: bool = True) -> Any:
     """A connection of psycopg2. limits: whether statements may only take so long. Raises ArchiveError."""
-    parameters = target.parameters
+    parameters = parameters_of(target)
     defaults = {
         "connect_timeout": str(REACH),
         "keepalives_idle": "30",
@@ -144,7 +126,7 @@ def words(error: psycopg2.Error, target: Target) -> str:
     diagnosis = getattr(error, "diag", None)
     said = str(getattr(diagnosis, "message_primary", None) or error).strip() or "the connection broke"
     said = one_line(" ".join(said.split()))[:300]
-    parameters = target.parameters
+    parameters = parameters_of(target)
     for secret in {parameters.get("password"), parameters.get("sslpassword")} - {None, ""}:
         said = said.replace(str(secret), "<secret>")
     code = str(error.pgcode or "")
@@ -203,4 +185,4 @@ def revision(cursor: Any) -> str | None:
 
 
 def _user(target: Target) -> str:
-    return target.parameters.get("user", "ROLE")
+    return parameters_of(target).get("user", "ROLE")

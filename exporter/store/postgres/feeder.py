@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Callable
 from typing import Any, Final
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from exporter.clock import Clock
@@ -17,7 +16,8 @@ from exporter.privacy import Privacy
 from exporter.store import State, StateError, outbox
 from exporter.store.outbox import Batch, Feed
 from exporter.store.postgres import feed as sending
-from exporter.store.postgres.connection import ArchiveError, Target, connect, explained, revision_trouble
+from exporter.store.postgres.connection import ArchiveError, connect, explained, revision_trouble
+from exporter.store.postgres.target import Condition, Target
 
 log = logging.getLogger(__name__)
 
@@ -32,17 +32,6 @@ ROWS: Final = 5_000
 
 COUNT: Final = 30.0
 """Seconds between two counts of the rows that wait; between them, those that were sent are taken off."""
-
-
-class Condition(Struct, frozen=True):
-    """How it goes. up: whether the last try worked. pending: rows to send. behind: Unix seconds when nothing was left
-    to send for the last time, None where nothing is left now. failures: tries that did not work, since the start.
-    """
-
-    up: bool = False
-    pending: int = 0
-    behind: float | None = None
-    failures: int = 0
 
 
 class Feeder:

@@ -11,7 +11,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from exporter.store import history
-from exporter.store.postgres.connection import ArchiveError, Target, connect, explained, revision
+from exporter.store.postgres.connection import ArchiveError, connect, explained, revision
+from exporter.store.postgres.target import Target
 
 KEY: Final = 0x42574558
 """Of the advisory lock under which a database is migrated."""

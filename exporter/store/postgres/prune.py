@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 
 from exporter.accounting.buckets import HOUR, bucket_of
 from exporter.accounting.days import day_of
-from exporter.store.postgres.connection import ArchiveError, Target, connect, explained, revision_trouble
+from exporter.store.postgres.connection import ArchiveError, connect, explained, revision_trouble
+from exporter.store.postgres.target import Target
 from exporter.store.upkeep import Retention
 
 ROWS: Final = 20_000
