@@ -147,6 +147,8 @@ def _escaped(text: str) -> str:
 
 def _is_journal(env: Mapping[str, str]) -> bool:
     """Whether stderr is the journal: systemd names the device and inode of the stream that it connected."""
+    if sys.stderr is None:  # the process was started with it closed
+        return False
     try:
         stream = os.fstat(sys.stderr.fileno())
     except (OSError, ValueError):

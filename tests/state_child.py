@@ -112,7 +112,7 @@ def no_permission(folder: Path) -> None:
     file = home / "bandwidth.db"
     _commit_once(file, 1, 3)
     before = file.read_bytes()
-    for locked, mode in ((file, 0o400), (file, 0o000), (home / "bandwidth.db.lock", 0o400), (home, 0o500)):
+    for locked, mode in ((file, 0o400), (file, 0o000), (home / "bandwidth.db.lock", 0o400), (home, 0o500), (home, 0)):
         was = locked.stat().st_mode
         locked.chmod(mode)
         said = refusal(lambda: State.open(file))

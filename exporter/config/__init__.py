@@ -47,12 +47,14 @@ def load(path: Path, env: Mapping[str, str]) -> Config:
     try:
         content = path.read_bytes()
     except (OSError, ValueError) as error:
-        raise ConfigError([f"{path}: cannot be read ({getattr(error, 'strerror', None) or 'no such path'})"]) from error
+        why = getattr(error, "strerror", None) or "no such path"
+        remedy = "; let the user that runs the exporter read it" if isinstance(error, PermissionError) else ""
+        raise ConfigError([f"{path}: cannot be read ({why}){remedy}"]) from error
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise ConfigError([f"{path}:{line}: is no UTF-8 text"]) from error
+        raise ConfigError([f"{path}:{line}: is no UTF-8 text; save it as UTF-8"]) from error
     return read(text, path, env)
 
 

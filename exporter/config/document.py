@@ -20,6 +20,15 @@ Tree = str | list["Tree"] | dict[str, "Tree"]
 # Far more than the schema has; it keeps hostile nesting from exhausting the stack.
 DEEPEST = 20
 
+# By how PyYAML's words begin: what a person does about it.
+_REMEDIES = {
+    "found character '\\t'": "indent with spaces, not with tabs",
+    "found character": "put the value in quotes",
+    "mapping values are not allowed here": "put a value with a colon and a space in quotes",
+    "found unknown escape character": "in double quotes a backslash begins an escape: use single quotes",
+    "but found another document": "remove the line with ---",
+}
+
 
 class SyntaxProblem(Exception):
     """The text is no YAML, or uses a part of YAML that a configuration has no use for."""
@@ -74,7 +83,9 @@ def _compose(text: str) -> yaml.Node | None:
         raise SyntaxProblem(line, f"the character {ord(text[error.position]):#x} is not allowed in YAML") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
-        raise SyntaxProblem(mark.line + 1 if mark else None, f"is no YAML: {one_line(error.problem or '')}") from error
+        words = one_line(error.problem or "")
+        remedy = next((f"; {remedy}" for start, remedy in _REMEDIES.items() if words.startswith(start)), "")
+        raise SyntaxProblem(mark.line + 1 if mark else None, f"is no YAML: {words}{remedy}") from error
     except (ValueError, OverflowError) as error:
         # PyYAML turns escapes such as "\UFFFFFFFF" and version numbers into values without looking at their size.
         raise SyntaxProblem(None, "is no YAML: a number in an escape or a directive is out of range") from error

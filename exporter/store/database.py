@@ -68,7 +68,11 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 def make_folder(path: Path) -> None:
     """Make the folder of the state file; StateError where it cannot be made."""
-    if path.exists() and not path.is_file():
+    try:
+        there = path.exists()
+    except OSError as error:
+        raise from_system(path, "cannot look at it", error) from error
+    if there and not path.is_file():
         raise StateError(
             f"state file {path}: it is a {'folder' if path.is_dir() else 'device'}. Set `state` in the configuration to"
             " the path of a file."

@@ -62,6 +62,14 @@ def test_a_bad_configuration_is_refused_with_every_error(tmp_path: Path) -> None
     ]
 
 
+@pytest.mark.parametrize("subcommand", ["run", "check"])
+def test_a_path_that_cannot_be_looked_at_is_refused_in_words(tmp_path: Path, subcommand: str) -> None:
+    path = tmp_path / ("x" * 300)
+    result = command(subcommand, "--config", path)
+    assert result.exit_code == 2
+    assert result.stderr == f"{path}: cannot be read (File name too long)\n"
+
+
 def test_a_bad_address_for_the_demo() -> None:
     result = command("demo", "--listen", "localhost")
     assert result.exit_code == 2

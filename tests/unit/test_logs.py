@@ -85,6 +85,16 @@ def test_in_the_journal_every_line_has_its_priority_and_none_a_time() -> None:
     assert all(line.startswith("<3>    ") for line in fault[1:])
 
 
+def test_without_anywhere_to_write_it_goes_on() -> None:
+    program = SAY.format(format="TEXT", text="x")
+    closed = subprocess.run(
+        ["sh", "-c", 'exec "$0" -c "$1" 2>&-', sys.executable, program],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert closed.returncode == 0
+
+
 @pytest.mark.parametrize(("journal", "other"), [(False, False), (True, True)], ids=["none", "redirected"])
 def test_elsewhere_every_line_has_its_time(journal: bool, other: bool) -> None:
     first, second, *_ = say("TEXT", journal=journal, other=other)
