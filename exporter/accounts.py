@@ -221,6 +221,8 @@ class Accounts:
     def left_out(self) -> tuple[str, ...]:
         """Sources that quotas of clients, owners, categories and of all do not count: see `_counting`."""
         with self._lock:
+            if all(quota.source for quota in self.terms.quotas):
+                return ()
             counting = self._counting()
             return tuple(name for name in self._accounts if name not in counting)
 

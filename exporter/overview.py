@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections import Counter as Tally
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
+from exporter.accounting.buckets import BUCKET
+from exporter.accounting.quotas import BOTH, Quota, Standing
 from exporter.model import Client, Count, SubjectKey, Wan
 from exporter.naming import People
 from exporter.people import by_owner
@@ -53,6 +57,22 @@ class LineRow(Struct, frozen=True):
     now: Rate
     used_download: float | None
     used_upload: float | None
+
+
+class QuotaRow(Struct, frozen=True):
+    """Where a quota stands. whom: whose bytes count. days: of the period, the last one included. Ratios of `limit`.
+
+    passed: in words, that it is, or on which day it will be; "" where neither is so.
+    """
+
+    name: str
+    whom: str
+    days: str
+    used: int
+    limit: int
+    ratio: float
+    projected: float | None = None
+    passed: str = ""
 
 
 class SourceView(Struct, frozen=True):
@@ -198,3 +218,48 @@ def _where(client: Client, privacy: Privacy) -> str:
     where = client.ssid or client.network if client.connection == "wireless" else client.network
     words = f"{client.connection}, {where}" if where else client.connection
     return words if client.connected is not False else f"{words}, away"
+
+
+def quota_rows(standings: Iterable[tuple[Quota, Standing]], people: People, privacy: Privacy) -> tuple[QuotaRow, ...]:
+    """Every quota as it stands, in the order of the configuration."""
+    rows = []
+    for quota, now in standings:
+        zone, (start, end) = quota.cycle.zone, now.period
+        first, last = _date(start, zone), _date(end - BUCKET, zone)
+        passed = ""
+        if now.ratio >= 1:
+            passed = "used up"
+        elif now.passed_at is not None:
+            passed = f"will be used up on {_date(now.passed_at, zone)}"
+        rows.append(
+            QuotaRow(
+                privacy.text(quota.name),
+                _whom(quota, people, privacy),
+                first if first == last else f"{first} to {last}",
+                now.used,
+                quota.limit,
+                now.ratio,
+                now.projected,
+                passed,
+            )
+        )
+    return tuple(rows)
+
+
+def _date(at: float, zone: ZoneInfo) -> str:
+    return datetime.fromtimestamp(at, zone).date().isoformat()
+
+
+def _whom(quota: Quota, people: People, privacy: Privacy) -> str:
+    words = {
+        "owner": f"owner {privacy.text(quota.subject)}",
+        "category": f"category {privacy.text(quota.subject)}",
+        "wan": f"line {quota.source} {quota.site} {quota.subject}",
+        "source": f"all clients of {quota.source}",
+        "all": "all clients",
+    }
+    if quota.scope == "client":
+        whom = privacy.client(Client("", quota.subject, quota.subject), people).name
+    else:
+        whom = " ".join(words[quota.scope].split())
+    return whom if quota.count == BOTH else f"{whom}, {quota.count} alone"

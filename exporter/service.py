@@ -33,7 +33,7 @@ from exporter.fleet import Fleet, Planned, fixed
 from exporter.logs import FAULT, fault_words
 from exporter.machine import local_zone
 from exporter.naming import People
-from exporter.overview import source_view
+from exporter.overview import quota_rows, source_view
 from exporter.poller import Poller
 from exporter.privacy import privacy_of
 from exporter.reload import Configuration, Reloaded, Reloads, planned_of
@@ -200,6 +200,7 @@ class Exporter:
 
     def start(self) -> None:
         """Begin to poll and to count."""
+        self._tell_left_out()
         self.committer.start()
         self._fleet.start()
         self._reloads.start()
@@ -305,6 +306,17 @@ class Exporter:
             self.settings, self.privacy = settings, privacy
 
         self._fleet.change(planned_of(config), adjust)
+        self._tell_left_out()
+
+    def _tell_left_out(self) -> None:
+        left_out = self.accounts.left_out()
+        if left_out:
+            names = ", ".join(left_out)
+            log.warning(
+                "quotas over several sources count routers alone, and not %s: controllers count the same bytes again,"
+                " and the LAN; write source or wan in a quota where you mean these",
+                names,
+            )
 
     def _refused(self, messages: Iterable[str]) -> str:
         """The configuration that is in use stays so."""
@@ -357,6 +369,8 @@ class Exporter:
             troubles=tuple(map(privacy.text, (self.healthy(), self.committer.commit_error))),
             warnings=tuple(map(privacy.text, (self.config_trouble, self.archive_trouble, *self.warnings()))),
             facts=tuple(facts),
+            quotas=quota_rows(self.accounts.standings(self._clock.wall()), people, privacy),
+            left_out=self.accounts.left_out(),
         )
         return status_page(status, self._clock.wall())
 

@@ -13,7 +13,7 @@ from typing import Final
 import jinja2
 from msgspec import Struct
 
-from exporter.overview import SourceView
+from exporter.overview import QuotaRow, SourceView
 from exporter.voice import human_bytes
 
 DOUBTS: Final = {
@@ -34,6 +34,7 @@ class Status(Struct, frozen=True):
 
     banner: words for the top of it, or "". troubles: what keeps the exporter from counting. warnings: what does not,
     and should be mended all the same. facts: version, configuration, state: what a person is asked for in a report.
+    left_out: sources that quotas over several do not count.
     """
 
     sources: tuple[SourceView, ...]
@@ -41,6 +42,8 @@ class Status(Struct, frozen=True):
     troubles: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     facts: tuple[str, ...] = ()
+    quotas: tuple[QuotaRow, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 def status_page(status: Status, now: float) -> str:
@@ -51,6 +54,8 @@ def status_page(status: Status, now: float) -> str:
         warnings=[words for words in status.warnings if words],
         sources=status.sources,
         facts=status.facts,
+        quotas=status.quotas,
+        left_out=status.left_out,
         doubts=DOUBTS,
         now=now,
     )
@@ -67,6 +72,7 @@ def _template() -> jinja2.Template:
         "percent": percent,
         "rate": bits,
         "seconds": seconds,
+        "sold": sold,
         "size": human_bytes,
     }
     return environment.from_string(resources.files("exporter.web").joinpath("status.html").read_text("utf-8"))
@@ -80,6 +86,15 @@ def bits(rate: float) -> str:
             return f"{size:.0f} {unit}" if unit == "bit/s" or size >= 99.95 else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} Gbit/s"
+
+
+def sold(size: float) -> str:
+    """A number of bytes as volumes are sold: 312.4 GB."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if size < 999.95:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} PB"
 
 
 def percent(ratio: float) -> str:

@@ -254,7 +254,7 @@ def test_a_size_is_written_as_it_is_read(text: str) -> None:
         assert values.size(values.as_size(size)) == size
 
 
-@pytest.mark.parametrize("text", ["500GB", "1.5TiB", "20GB", "1TB", "1TiB", "123.456MB", "999999999B", "1B"])
+@pytest.mark.parametrize("text", ["500GB", "1.5TiB", "20GB", "1TB", "1TiB", "999999999B", "1B"])
 def test_a_size_is_written_as_a_person_would(text: str) -> None:
     assert values.as_size(values.size(text)) == text
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from exporter.overview import ClientRow, LineRow, OwnerRow
+from exporter.overview import ClientRow, LineRow, OwnerRow, QuotaRow
 from exporter.recent import Rate
 from exporter.web.status import Status, status_page
 from tests.e2e.browser import measure, picture
@@ -27,8 +27,11 @@ def page(clients: int) -> str:
     owners = tuple(OwnerRow(name, clients, 10**15, 10**12) for name in NAMES)
     here = replace(VIEW, clients=clients, top_now=top, top_today=top, lines=lines, owners=owners, held=clients, gaps=3)
     down = replace(here, name="s" * 64, up=False, error=HOSTILE[-1], error_at=NOW - 60, notices=(HOSTILE[-1],))
+    quotas = tuple(
+        QuotaRow(name, name, "2026-11-17 to 2026-12-16", 10**17, 10**15, 100.0, 999.0, "used up") for name in NAMES
+    )
     status = Status((here, down), banner="A demo.", warnings=(HOSTILE[-1],), facts=(HOSTILE[-1],))
-    return status_page(status, NOW)
+    return status_page(replace(status, quotas=quotas, left_out=(HOSTILE[-1],)), NOW)
 
 
 @pytest.mark.parametrize("clients", [0, 5, 5000])

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
 from msgspec.structs import replace
 
+from exporter.accounting.periods import DAILY, Cycle, period_of
+from exporter.accounting.quotas import Quota, standing
 from exporter.committer import Committer, Failure, Success
 from exporter.exposition import Exposition
 from exporter.model import Client, Contract, Count, CounterKey, Reading, SubjectKey, Wan
 from exporter.naming import Person
-from exporter.overview import TOP, OwnerRow, SourceView, source_view
-from exporter.privacy import OPEN
+from exporter.overview import TOP, OwnerRow, SourceView, quota_rows, source_view
+from exporter.privacy import OPEN, Privacy
 from exporter.recent import Rate
 from exporter.series import Scrapes
 from tests.scripted import SITE, ManualClock, client_key, facts, poll, reading
@@ -156,3 +161,32 @@ def test_what_waits_for_prometheus_is_counted() -> None:
     site.committer._scrapes.answered(1, None, site.time.steady_at)
     site.poll(1000)
     assert site.view().held > 0
+
+
+def test_quotas_in_words() -> None:
+    zone = ZoneInfo("Asia/Kolkata")
+    now = datetime(2026, 10, 27, 12, tzinfo=zone).timestamp()
+    quotas = [
+        Quota("Line", "wan", Cycle("17", zone), 1000, "home", SITE, "wan1"),
+        Quota("Attic", "wan", Cycle("17", zone), 400, "attic", "", "wan"),
+        Quota("Flat 3", "owner", Cycle(DAILY, zone), 250, subject="flat 3", count="upload"),
+        Quota("Phone", "client", Cycle("monday", zone), 1000, subject=mac(1)),
+        Quota("House", "source", Cycle("31", zone), 10**6, "home"),
+        Quota("All", "all", Cycle("1", zone), 10**6),
+    ]
+    standings = [
+        (each, standing(Count(600, 200), period_of(each.cycle, now), now, limit=each.limit, count=each.count))
+        for each in quotas
+    ]
+    people = {mac(1): Person("Tim's phone")}
+    rows = quota_rows(standings, people, OPEN)
+    assert [(row.name, row.whom, row.days, row.used, row.passed) for row in rows] == [
+        ("Line", "line home default wan1", "2026-10-17 to 2026-11-16", 800, "will be used up on 2026-10-30"),
+        ("Attic", "line attic wan", "2026-10-17 to 2026-11-16", 800, "used up"),
+        ("Flat 3", "owner flat 3, upload alone", "2026-10-27", 200, "will be used up on 2026-10-27"),
+        ("Phone", "Tim's phone", "2026-10-26 to 2026-11-01", 800, "will be used up on 2026-10-27"),
+        ("House", "all clients of home", "2026-09-30 to 2026-10-30", 800, ""),
+        ("All", "all clients", "2026-10-01 to 2026-10-31", 800, ""),
+    ]
+    hidden = Privacy(names=False, key=b"k" * 16)
+    assert quota_rows(standings, people, hidden)[3].whom == f"randomised {hidden.address(mac(1))[-6:]}"

@@ -10,9 +10,9 @@ import pytest
 from msgspec.structs import replace
 
 from exporter.model import Count
-from exporter.overview import ClientRow, LineRow, OwnerRow, SourceView
+from exporter.overview import ClientRow, LineRow, OwnerRow, QuotaRow, SourceView
 from exporter.recent import Rate
-from exporter.web.status import Status, ago, bits, percent, seconds, status_page
+from exporter.web.status import Status, ago, bits, percent, seconds, sold, status_page
 
 NOW = 1_700_000_000.0
 HOSTILE = ["<script>alert(1)</script>", "</table><img src=x onerror=alert(1)>", "quo\"te'", "{{ 7 * 7 }}", "x" * 5000]
@@ -170,6 +170,28 @@ def test_owners_with_all_their_clients() -> None:
     assert "flat 41 client 0 B 0 B" in text
 
 
+BILL = QuotaRow("Line", "line home default wan1", "2026-11-17 to 2026-12-16", 310 * 10**9, 500 * 10**9, 0.62)
+
+
+def test_quotas() -> None:
+    soon = replace(BILL, projected=1.2, passed="will be used up on 2026-12-02")
+    over = replace(BILL, name="Flat 3", ratio=1.04, used=520 * 10**9, projected=3.0, passed="used up")
+    page = shown(VIEW, quotas=(BILL, soon, over))
+    text = str(page)
+    for words in (
+        "62% of 500.0 GB line home default wan1 · 2026-11-17 to 2026-12-16 310.0 GB –",
+        "62% of 500.0 GB, will be used up on 2026-12-02 ",
+        "310.0 GB 600.0 GB",
+        "Flat 3104% of 500.0 GB, used up ",
+        "520.0 GB 1.5 TB",
+    ):
+        assert words in text
+    assert "count routers alone" not in text
+    assert 'width="100%" height="5" fill' in status_page(Status((), quotas=(over,)), NOW)
+    assert "and not home, shed: controllers" in str(shown(VIEW, quotas=(BILL,), left_out=("home", "shed")))
+    assert "Quotas" not in str(shown(VIEW))
+
+
 def test_whatever_comes_from_outside_stays_text() -> None:
     hostile = replace(
         VIEW,
@@ -182,7 +204,8 @@ def test_whatever_comes_from_outside_stays_text() -> None:
         lines=(LineRow(HOSTILE[0], True, Rate(), None, None),),
         owners=(OwnerRow(HOSTILE[0], 1, 1, 1),),
     )
-    page = shown(hostile, facts=(HOSTILE[0],), warnings=(HOSTILE[0],))
+    quota = replace(BILL, name=HOSTILE[0], whom=HOSTILE[0])
+    page = shown(hostile, facts=(HOSTILE[0],), warnings=(HOSTILE[0],), quotas=(quota,))
     assert not {"script", "img"} & set(page.tags)
     assert str(page).count("<script>alert(1)</script>") > 10
     assert "{{ 7 * 7 }}" in str(page)
@@ -212,13 +235,30 @@ def test_rates(rate: float, words: str) -> None:
     assert bits(rate) == words
 
 
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [(0, "0 B"), (999, "999 B"), (999_960, "1.0 MB"), (5e11, "500.0 GB"), (1.5e12, "1.5 TB"), (2e15, "2.0 PB")],
+)
+def test_sizes_as_they_are_sold(size: float, words: str) -> None:
+    assert sold(size) == words
+
+
 @pytest.mark.parametrize(("ratio", "words"), [(0, "0%"), (0.001, "<1%"), (0.5, "50%"), (1, "100%"), (1.2, "120%")])
 def test_shares(ratio: float, words: str) -> None:
     assert percent(ratio) == words
 
 
 @pytest.mark.parametrize(
-    ("duration", "words"), [(0.412, "412 ms"), (0.9999, "1000 ms"), (9.94, "9.9 s"), (30, "30 s"), (300, "5 min"), (9000, "2.5 h"), (119.6, "120 s")]
+    ("duration", "words"),
+    [
+        (0.412, "412 ms"),
+        (0.9999, "1000 ms"),
+        (9.94, "9.9 s"),
+        (30, "30 s"),
+        (300, "5 min"),
+        (9000, "2.5 h"),
+        (119.6, "120 s"),
+    ],
 )
 def test_durations(duration: float, words: str) -> None:
     assert seconds(duration) == words
