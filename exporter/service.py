@@ -150,8 +150,8 @@ class Exporter:
         self.settings = settings
         self.state = State.open(settings.state)
         try:
-            self.state.keep(settings.zone, settings.retention)
             self.state.mark(on=settings.archive is not None)
+            self.state.keep(settings.zone, settings.retention)
         except StateError:
             self.state.close()
             raise

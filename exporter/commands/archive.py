@@ -24,8 +24,8 @@ def target_in(config: Config) -> Target:
     target = target_of(config)
     if target is None:
         raise NoArchiveError(
-            "There is no archive.url in the configuration: history is in the state file, which `run` upgrades and prunes"
-            " by itself."
+            "There is no archive.url in the configuration: history is in the state file, which `run` upgrades and"
+            " prunes by itself."
         )
     return target
 

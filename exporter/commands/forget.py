@@ -100,7 +100,9 @@ def remains(config: Config, clients: Iterable[Known], key: bytes | None) -> str:
         lines.append(f"Copies from before an upgrade still hold it: {', '.join(map(str, left))}. Delete them.")
     lines.append("Backups that you made of the state hold it as well.")
     if config.archive.url is not None:
-        lines.append("What was copied to the archive in PostgreSQL is still there.")
+        lines.append(
+            "The archive in PostgreSQL loses its address when the exporter runs again, and keeps its bytes as nobody's."
+        )
     lines += [
         "Prometheus keeps its series until they are deleted. It needs --web.enable-admin-api for that:",
         *deletions(addresses, key),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from exporter.model import CounterKey
-from exporter.store import database, rows
+from exporter.store import database, outbox, rows
 from exporter.store.errors import StateError, explained
 from exporter.store.lock import Lock
 
@@ -29,6 +29,7 @@ _HISTORY = (
     "DELETE FROM hourly WHERE subject = ?",
     "DELETE FROM daily WHERE subject = ?",
     "DELETE FROM gap WHERE subject = ?",
+    "DELETE FROM outbox WHERE subject = ?",
 )
 """Every table whose rows name a subject."""
 
@@ -88,10 +89,12 @@ def forget(connection: sqlite3.Connection, clients: Iterable[Known]) -> None:
     ]  # fmt: skip
     connection.execute("PRAGMA secure_delete = ON")
     with database.transaction(connection):
+        rows.set_meta(connection, "last_id", str(rows.last_id(connection)))
         for statement in _HISTORY:
             connection.executemany(statement, subjects)
         connection.executemany("DELETE FROM subject WHERE id = ?", subjects)
         connection.executemany("DELETE FROM counter WHERE id = ?", counters)
+        outbox.mark_gone(connection, [number for (number,) in subjects])
         connection.executemany(
             "DELETE FROM collection WHERE kind = 'client' AND source = ? AND site = ?",
             {(each.source, each.site) for each in gone},

@@ -174,6 +174,13 @@ def unmark(connection: sqlite3.Connection, marks: Iterable[tuple[Key, int]]) -> 
     )
 
 
+def mark_gone(connection: sqlite3.Connection, subjects: Iterable[int]) -> None:
+    """Have PostgreSQL forget subjects, inside the caller's transaction, where one is fed."""
+    if read_feed(connection) is not None:
+        values = ((SUBJECT, 0, number, "", 1) for number in subjects)
+        connection.executemany("INSERT INTO outbox (level, at, subject, class, version) VALUES (?, ?, ?, ?, ?)", values)
+
+
 def clear(connection: sqlite3.Connection) -> None:
     """Forget what was to be sent, inside the caller's transaction."""
     connection.execute("DELETE FROM outbox")

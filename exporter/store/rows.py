@@ -68,7 +68,11 @@ _GET_SUBJECTS = """
         shown_download, shown_upload, shown_download_packets, shown_upload_packets
     FROM subject WHERE source = ? ORDER BY id
 """
-_LAST_ID = "SELECT max((SELECT coalesce(max(id), 0) FROM counter), (SELECT coalesce(max(id), 0) FROM subject))"
+# A forgotten subject's id names it in a PostgreSQL, and is never another's.
+_LAST_ID = """
+    SELECT max((SELECT coalesce(max(id), 0) FROM counter), (SELECT coalesce(max(id), 0) FROM subject),
+        (SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM meta WHERE key = 'last_id'))
+"""
 
 
 @dataclass(slots=True)
@@ -80,11 +84,17 @@ class Ids:
 
 
 def free_ids(connection: sqlite3.Connection) -> Iterator[int]:
-    """Ids that no row has, in either table."""
-    (last,) = connection.execute(_LAST_ID).fetchone()
+    """Ids that no row has or had, in either table."""
+    last = last_id(connection)
     while True:
         last += 1
         yield last
+
+
+def last_id(connection: sqlite3.Connection) -> int:
+    """The highest id that a row has, or had when it was forgotten."""
+    (last,) = connection.execute(_LAST_ID).fetchone()
+    return int(last)
 
 
 def get_meta(connection: sqlite3.Connection, key: str) -> str | None:

@@ -50,8 +50,8 @@ class Fed:
 
     def open(self) -> None:
         self.state = State.open(self.path)
-        self.state.keep(self.zone, self.retention)
         self.state.mark(on=True)
+        self.state.keep(self.zone, self.retention)
         self.feeder = Feeder(self.state, self.target, lambda: self.privacy, self.time.clock)
         memory = self.state.load("home")
         self.source, self.totals = memory.source, dict(memory.totals)
