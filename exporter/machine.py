@@ -34,6 +34,25 @@ def local_zone() -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
+SET_ZONE: Final = "set `timezone`, such as Europe/Berlin"
+
+
+def zone_trouble(env: Mapping[str, str], root: Path = Path("/")) -> str:
+    """ "" or why this machine's time zone is not what its owner would expect. `root` is where /etc is."""
+    name = env.get("TZ", "").removeprefix(":")
+    if not name:
+        if is_there(root / "etc/localtime") or not in_container(env, root):
+            return ""
+        return "this container has no time zone, so days and months begin in UTC"
+    if name.upper().startswith(("UTC", "GMT")) or name.startswith("/"):
+        return ""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, OSError, ValueError):
+        return f"the environment variable TZ is {name!r}, no name of a time zone, so days and months begin in UTC"
+    return ""
+
+
 def in_container(env: Mapping[str, str], root: Path = Path("/")) -> bool:
     """Whether this process runs in a container, as far as that can be told. `root` is where /proc and /run are."""
     if any(is_there(root / mark) for mark in _MARKS) or any(env.get(name) for name in _VARIABLES):

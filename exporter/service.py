@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import platform
 import signal
 import socket
@@ -27,11 +28,12 @@ from exporter.accounting.quotas import Quota
 from exporter.accounts import Accounts, Terms
 from exporter.clock import Clock
 from exporter.committer import Committer, EndedError
+from exporter.config.values import Listen
 from exporter.configured import people_of, quotas_of, target_of
 from exporter.exposition import Exposition, Page
 from exporter.fleet import Fleet, Planned, fixed
 from exporter.logs import FAULT, fault_words
-from exporter.machine import local_zone
+from exporter.machine import SET_ZONE, local_zone, zone_trouble
 from exporter.naming import People
 from exporter.overview import quota_rows, source_view
 from exporter.poller import Poller
@@ -44,6 +46,7 @@ from exporter.store import State, StateError
 from exporter.store.postgres.target import Condition, Target
 from exporter.store.upkeep import Retention
 from exporter.web import make_app
+from exporter.web.listening import listen, refusal
 from exporter.web.server import WebServer
 from exporter.web.status import Status, local_time, status_page
 from exporter.web.webconfig import WebConfigFile, exposed
@@ -59,15 +62,15 @@ log = logging.getLogger(__name__)
 ENDING = 3.5
 """Seconds that polls under way and the last commit have once the process is asked to end."""
 
-UNSENT = 16 * 1024
-"""Bytes that the system may keep for a peer that is not ready for them."""
+NOT_TAKEN = "the configuration file cannot be used, and the one read before stays in use"
 
 
 class Settings(Struct, frozen=True):
     """What a running exporter needs beside its sources. Durations are seconds. banner: words for the status page.
 
     names, hash_mac: see exporter.privacy. web_config: the file for TLS and passwords. zone: by whose midnight days
-    begin. retention: how long history is kept. quotas: see exporter.accounts. archive: the PostgreSQL to feed, if any.
+    begin. zone_trouble: "" or why that is not what one would expect. retention: how long history is kept. quotas: see
+    exporter.accounts. archive: the PostgreSQL to feed, if any.
     """
 
     host: str
@@ -81,6 +84,7 @@ class Settings(Struct, frozen=True):
     hash_mac: bool = False
     web_config: Path | None = None
     zone: ZoneInfo = field(default_factory=local_zone)
+    zone_trouble: str = ""
     retention: Retention = Retention()
     quotas: tuple[Quota, ...] = ()
     archive: Target | None = None
@@ -220,6 +224,7 @@ class Exporter:
             if self._feeder is not None:
                 self._feeder.stop(0.5)
             self.state.close()
+            log.info("ended; what came in is in the state")
         else:
             log.warning("the last commit did not come to its end; the next start counts its bytes")
         self._fleet.join(deadline)
@@ -321,7 +326,7 @@ class Exporter:
     def _refused(self, messages: Iterable[str]) -> str:
         """The configuration that is in use stays so."""
         lines = list(messages)
-        log.error("the configuration file cannot be used, and the one read before stays in use")
+        log.error(NOT_TAKEN)
         for line in lines:
             log.error("%s", line)
         words = "\n".join(lines)
@@ -360,14 +365,16 @@ class Exporter:
             f"state {self.settings.state}",
         ]
         if self._configuration is not None:
-            facts.append(f"configuration read {local_time(self._reloaded.at)}")
+            facts.append(f"configuration read {local_time(self._reloaded.at, self.settings.zone)}")
+        config = self.config_trouble if self._reloaded.successful else f"{NOT_TAKEN}:\n{self.config_trouble}"
+        own = (config, self.settings.zone_trouble, self.archive_trouble)
         status = Status(
             sources=tuple(
                 source_view(runtime, people, privacy, today.get(runtime.facts.name, {})) for runtime in runtimes
             ),
             banner=self.settings.banner,
             troubles=tuple(map(privacy.text, (self.healthy(), self.committer.commit_error))),
-            warnings=tuple(map(privacy.text, (self.config_trouble, self.archive_trouble, *self.warnings()))),
+            warnings=tuple(map(privacy.text, (*own, *self.warnings()))),
             facts=tuple(facts),
             quotas=quota_rows(self.accounts.standings(self._clock.wall()), people, privacy),
             left_out=self.accounts.left_out(),
@@ -404,7 +411,7 @@ def serve(
     with ExitStack() as stack:
         try:
             web = WebConfigFile(settings.web_config) if settings.web_config is not None else None
-            listener = stack.enter_context(_listen(settings.host, settings.port))
+            listener = stack.enter_context(_listen(Listen(settings.host, settings.port)))
             running = Exporter(settings, sources, configuration=configuration)
         except (OSError, StateError, ConfigError) as error:
             for line in str(error).splitlines():
@@ -429,10 +436,11 @@ def serve(
         running.start()
         safe = web.current() if web is not None else None
         scheme = "https" if safe is not None and safe.tls else "http"
-        log.info("%s://%s:%d/ serves the status page, and /metrics", scheme, *listener.getsockname()[:2])
-        warning = exposed(settings.host, safe)
-        if warning:
-            log.warning("%s", warning)
+        log.info("bandwidth-exporter %s begins, with its state in %s", exporter.__version__, settings.state)
+        log.info("%s://%s/ serves the status page, and /metrics", scheme, Listen(*listener.getsockname()[:2]))
+        for warning in (exposed(settings.host, safe), settings.zone_trouble):
+            if warning:
+                log.warning("%s", warning)
         server.run()
     return 0
 
@@ -444,26 +452,19 @@ def _warnings(host: str, web: WebConfigFile | None) -> tuple[str, ...]:
     return web.problem, exposed(host, web.current())
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+def _listen(place: Listen) -> socket.socket:
     try:
-        listener = socket.create_server((host, port), family=family, backlog=128)
+        return listen(place)
     except OSError as error:
-        raise OSError(
-            f"cannot listen on {host}:{port}: {error.strerror}. Is another exporter running there? "
-            "Choose another place with web.listen"
-        ) from error
-    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-        # Connections inherit it. Without it the system takes megabytes for us that the peer may never read, and a
-        # scrape that broke off would count as answered.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
-    return listener
+        words, remedy = refusal(error)
+        raise OSError(f"cannot listen on {place}: {words}; {remedy}") from error
 
 
 def configured(config: Config) -> Settings:
     """What a configuration says, beside its sources."""
     kept = config.archive.retention
     zone = config.timezone or local_zone()
+    trouble = "" if config.timezone else zone_trouble(os.environ)
     return Settings(
         host=config.web.listen.host,
         port=config.web.listen.port,
@@ -475,6 +476,7 @@ def configured(config: Config) -> Settings:
         hash_mac=config.privacy.hash_mac,
         web_config=config.web.config_file,
         zone=zone,
+        zone_trouble=f"{trouble}; {SET_ZONE}" if trouble else "",
         retention=Retention(kept.five_minutes, kept.hourly, kept.daily),
         archive=target_of(config),
         quotas=quotas_of(config, zone),

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 from exporter import machine
 from exporter.check import Finding
+from exporter.web.listening import ELSEWHERE, refusal
+from exporter.web.listening import listen as bind
 from exporter.web.webconfig import WebConfig, exposed, load
 
 if TYPE_CHECKING:
@@ -30,12 +32,6 @@ ANSWER: Final = 4096
 
 OURS: Final = b"bandwidth-exporter"
 """What an exporter says at /-/healthy, and also where it wants a password first."""
-
-_ELSEWHERE: Final = "choose another place with web.listen"
-_BINDING: Final[Mapping[int, tuple[str, str]]] = {
-    errno.EADDRNOTAVAIL: ("is no address of this machine", "listen on one that it has, 127.0.0.1 or 0.0.0.0"),
-    errno.EACCES: ("this user may not listen there", "choose a port from 1024 on with web.listen"),
-}
 
 
 def check(
@@ -60,25 +56,24 @@ def check(
 
 
 def _offers(config: WebConfig) -> str:
-    offers = [*(["TLS"] if config.tls else []), *([f"{len(config.users)} users"] if config.users else [])]
+    offers = [
+        *(["TLS"] if config.tls else []),
+        *([f"{len(config.users)} user{'s' * (len(config.users) > 1)}"] if config.users else []),
+    ]
     return f" ({' and '.join(offers)})" if offers else ""
 
 
 def _listening(listen: Listen, config: WebConfig | None) -> Finding:
-    where = f"{listen.host}:{listen.port}"
-    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
     try:
-        with socket.create_server((listen.host, listen.port), family=family):
-            return Finding("ok", "web listen", f"{where} is free")
+        with bind(listen):
+            return Finding("ok", "web listen", f"{listen} is free")
     except OSError as error:
-        if isinstance(error.__context__, socket.gaierror):
-            return Finding("error", "web listen", f"{listen.host} cannot be resolved", _ELSEWHERE)
         if error.errno != errno.EADDRINUSE:
-            words, remedy = _BINDING.get(error.errno or 0, (f"cannot be used ({error.strerror})", _ELSEWHERE))
-            return Finding("error", "web listen", f"{where}: {words}", remedy)
+            words, remedy = refusal(error)
+            return Finding("error", "web listen", f"{listen}: {words}", remedy)
     if _is_ours(listen, tls=config is not None and config.tls is not None):
-        return Finding("ok", "web listen", f"{where} is in use by a running exporter")
-    return Finding("error", "web listen", f"{where} is in use by another program", _ELSEWHERE)
+        return Finding("ok", "web listen", f"{listen} is in use by a running exporter")
+    return Finding("error", "web listen", f"{listen} is in use by another program", ELSEWHERE)
 
 
 def _is_ours(listen: Listen, *, tls: bool) -> bool:
@@ -119,10 +114,5 @@ def _unchecked() -> ssl.SSLContext:
 def _zone(timezone: ZoneInfo | None, env: Mapping[str, str], root: Path) -> Iterator[Finding]:
     if timezone:
         yield Finding("ok", "timezone", f"days and months begin by the clock of {timezone.key}")
-    elif not env.get("TZ") and not machine.is_there(root / "etc/localtime") and machine.in_container(env, root):
-        yield Finding(
-            "warning",
-            "timezone",
-            "this container has no time zone, so days and months begin in UTC",
-            "set `timezone`, such as Europe/Berlin",
-        )
+    elif trouble := machine.zone_trouble(env, root):
+        yield Finding("warning", "timezone", trouble, machine.SET_ZONE)

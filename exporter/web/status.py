@@ -6,9 +6,11 @@ The template escapes whatever is put in: names come from everybody on the LAN.
 from __future__ import annotations
 
 import time
+from datetime import datetime
 from functools import cache
 from importlib import resources
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import jinja2
 from msgspec import Struct
@@ -122,6 +124,6 @@ def ago(duration: float) -> str:
     return f"{duration / 86_400:.0f} days ago"
 
 
-def local_time(at: float) -> str:
-    """A moment on this machine's clock, with its zone."""
-    return time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(at))
+def local_time(at: float, zone: ZoneInfo) -> str:
+    """A moment on a zone's clock, with the zone's name."""
+    return datetime.fromtimestamp(at, zone).strftime("%Y-%m-%d %H:%M:%S %Z")

@@ -201,7 +201,8 @@ def test_log_in(server: Server) -> None:
         "error   attic: login: ssh://openwrt@router: the log-in was refused; check username, and key_file or password"
     ]
     assert said(server, key_file="/none").splitlines()[2:] == [
-        "error   attic: login: ssh://openwrt@router: key_file /none cannot be read (No such file or directory)"
+        "error   attic: login: ssh://openwrt@router: key_file /none cannot be read (No such file or directory); "
+        "name a private key that the exporter's user may read"
     ]
 
 

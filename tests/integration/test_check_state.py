@@ -274,12 +274,14 @@ def answers(listener: socket.socket, answer: bytes) -> threading.Thread:
 def test_the_address(machine: Path) -> None:
     port = free_port()
     assert web_lines(web("127.0.0.1", port), machine) == [f"ok      web listen: 127.0.0.1:{port} is free"]
+    assert web_lines(web("::1", port), machine) == [f"ok      web listen: [::1]:{port} is free"]
     assert web_lines(web("192.0.2.1", port), machine)[0] == (
-        f"error   web listen: 192.0.2.1:{port}: is no address of this machine; listen on one that it has, 127.0.0.1 or "
-        "0.0.0.0"
+        f"error   web listen: 192.0.2.1:{port}: this is no address of this machine; listen on one that it has, "
+        "127.0.0.1 or 0.0.0.0"
     )
     assert web_lines(web("host.invalid", port), machine)[0] == (
-        "error   web listen: host.invalid cannot be resolved; choose another place with web.listen"
+        f"error   web listen: host.invalid:{port}: the host name cannot be resolved; choose another place with "
+        "web.listen"
     )
 
 
@@ -344,6 +346,20 @@ def test_time_zones(tmp_path: Path) -> None:
     assert web_lines(web("127.0.0.1", port), place, ZoneInfo("Europe/Berlin"))[1:] == [
         "ok      timezone: days and months begin by the clock of Europe/Berlin"
     ]
+
+
+@pytest.mark.parametrize("name", ["Europe/Berln", "CET-1CEST", "../etc", "a\0b"])
+def test_a_time_zone_that_has_no_name(tmp_path: Path, name: str) -> None:
+    found = list(check_web(web("127.0.0.1", free_port()), None, {"TZ": name}, root(tmp_path, DISK, zone=True)))
+    assert [str(each) for each in found[1:]] == [
+        f"warning timezone: the environment variable TZ is {name!r}, no name of a time zone, so days and months begin "
+        "in UTC; set `timezone`, such as Europe/Berlin"
+    ]
+
+
+@pytest.mark.parametrize("name", ["Europe/Berlin", ":Europe/Berlin", "UTC0", "/etc/localtime", ""])
+def test_a_time_zone_of_the_environment(tmp_path: Path, name: str) -> None:
+    assert len(list(check_web(web("127.0.0.1", free_port()), None, {"TZ": name}, root(tmp_path, DISK, zone=True)))) == 1
 
 
 def test_all_of_it_in_the_order_of_the_file(tmp_path: Path) -> None:

@@ -260,12 +260,14 @@ def test_a_bad_file_keeps_what_was_and_says_all_that_is_wrong(site: Site, caplog
             assert [said(caplog, line) for line in words.splitlines()] == [1] * len(words.splitlines())
             assert all("\n" not in record.getMessage() for record in caplog.records)
             assert (running.value(SUCCESSFUL), running.value(SUCCEEDED_AT)) == (0, at)
+            assert "the one read before stays in use" in running.exporter.status()
             assert words.splitlines()[0].split(": ", 1)[1][:20].replace('"', "&quot;") in running.exporter.status()
         assert running.exporter.config() == config
         assert running.exporter.pollers == [home]
         site.write(site.entry("home", 0, "interval: 1h"))
         assert running.exporter.reload() == running.exporter.config_trouble == ""
         assert running.value(SUCCESSFUL) == 1
+        assert "the one read before stays in use" not in running.exporter.status()
         assert (running.value(SUCCEEDED_AT) or 0.0) > (at or 0.0)
 
 

@@ -18,10 +18,12 @@ import pytest
 import uvicorn
 from msgspec.structs import replace
 
+from exporter.config.values import Listen
 from exporter.model import Client
-from exporter.service import Exporter, Settings, _listen
+from exporter.service import Exporter, Settings
 from exporter.store import State
 from exporter.web import make_app
+from exporter.web.listening import listen
 from tests.e2e.stack import PAUSE, eventually, free_port
 from tests.scripted import SITE, ScriptedSource, facts, poll, reading
 
@@ -45,7 +47,7 @@ def served(folder: Path, source: ScriptedSource, *, start: bool = True) -> Itera
     settings = Settings("127.0.0.1", port, folder / "state.db", 3600.0, 120.0, {})
     running = Exporter(settings, [(facts(interval=0.2), source)])
     server = uvicorn.Server(uvicorn.Config(make_app(running), log_config=None, lifespan="off"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [_listen("127.0.0.1", port)]})
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listen(Listen("127.0.0.1", port))]})
     thread.start()
     try:
         eventually("the server listens", lambda: server.started, within=10)

@@ -73,9 +73,11 @@ def private_key(settings: NlbwmonSettings) -> paramiko.PKey | None:
         passphrase: Any = settings.passphrase.encode() or None  # bytes, whatever the stubs say
         return paramiko.PKey.from_path(settings.key_file, passphrase)
     except OSError as error:
-        raise SourceError("login", f"{where} cannot be read ({error.strerror})") from None
+        remedy = "name a private key that the exporter's user may read"
+        raise SourceError("login", f"{where} cannot be read ({error.strerror})", remedy=remedy) from None
     except (paramiko.PasswordRequiredException, TypeError):  # the latter: a passphrase for a key that needs none
         remedy = "remove the passphrase" if settings.passphrase else "write its passphrase"
         raise SourceError("login", f"{where} does not fit its passphrase", remedy=remedy) from None
     except (paramiko.SSHException, ValueError):
-        raise SourceError("login", f"{where} is no private key, or its passphrase is wrong") from None
+        remedy = "name the private key, not the .pub beside it, and check its passphrase"
+        raise SourceError("login", f"{where} is no private key, or its passphrase is wrong", remedy=remedy) from None

@@ -50,4 +50,5 @@ class NlbwmonSettings:
     @property
     def where(self) -> str:
         """The router as messages name it."""
-        return f"ssh://{self.username}@{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"ssh://{self.username}@{host}:{self.port}"
