@@ -1,0 +1,211 @@
+"""What the queries say is what the rows say, and no query goes through a whole table of history."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+import sqlalchemy as sa
+
+from exporter.accounting.buckets import BUCKET, HOUR
+from exporter.accounting.days import day_of, day_start
+from exporter.accounting.percentile import percentile
+from exporter.store import Retention, StateError, queries
+from tests.archive.house import MACS, Archived, House, house
+
+FOREVER = Retention.forever()
+ZONE = "Asia/Kolkata"
+KEY = ZoneInfo(ZONE)
+BEGIN = datetime(2026, 10, 24, 3, tzinfo=UTC).timestamp()
+
+
+@pytest.fixture
+def lived(ready: Path, tmp_path: Path) -> Iterator[House]:
+    """Three days, with silences in them, and hours that are not made yet."""
+    with house(tmp_path, ready, BEGIN, ZONE, FOREVER) as it:
+        for step in range(120):
+            for source in ("home", "attic"):
+                for number, mac in enumerate(MACS):
+                    it.move(source, mac, 1_000_003 * (number + 1) + step, 777 * step)
+            it.poll("home", "attic", after=40_000.0 if step in (60, 112) else 900.0)
+        yield it
+
+
+def _truth(path: Path, start: int, end: int, classes: bool) -> dict[queries.Place, queries.Pair]:
+    file = Archived(path)
+    sums: dict[queries.Place, list[int]] = defaultdict(lambda: [0, 0])
+    for row in file.usage:
+        if start <= row.when < end and (row.kind != "all") == classes:
+            of = sums[row.subject, row.kind]
+            of[:] = of[0] + row.download, of[1] + row.upload
+    for ended, row in file.gaps:
+        low, high, length = max(row.when, start), min(ended, end), ended - row.when
+        if low < high and (row.kind != "all") == classes:
+            of = sums[row.subject, row.kind]
+            shares = [
+                amount * (high - row.when) // length - amount * (low - row.when) // length
+                for amount in (row.download, row.upload)
+            ]
+            of[:] = of[0] + shares[0], of[1] + shares[1]
+    return {place: (pair[0], pair[1]) for place, pair in sums.items() if pair != [0, 0]}
+
+
+def _periods() -> Iterator[tuple[int, int]]:
+    today = day_of(int(BEGIN), KEY)
+    for first, last in ((today, today + 1), (today + 1, today + 3), (today, today + 4), (today - 3, today - 1)):
+        yield day_start(first, KEY), day_start(last, KEY)
+    hour = int(BEGIN) // HOUR * HOUR
+    yield hour + 5 * HOUR, hour + 17 * HOUR
+    yield hour + 2 * HOUR, hour + 100 * HOUR
+    yield hour + 300, hour + 9 * HOUR + 600
+    yield hour + 40 * HOUR - 600, hour + 90 * HOUR + 300
+
+
+@pytest.mark.parametrize("classes", [False, True])
+def test_totals_of_any_period(lived: House, classes: bool) -> None:
+    for minutes in (0, 8, 70):
+        lived.poll("home", after=60.0 * minutes)
+        with queries.reading(lived.path) as history:
+            for start, end in _periods():
+                said = queries.totals(history, start, end, classes=classes)
+                assert {place: pair for place, pair in said.items() if pair != (0, 0)} == _truth(
+                    lived.path, start, end, classes
+                )
+
+
+def test_days_of_some_subjects(lived: House) -> None:
+    with queries.reading(lived.path) as history:
+        named = queries.subjects(history, ["client"], "home")
+        assert {each.key for each in named.values()} == set(MACS)
+        first = day_of(int(BEGIN), KEY) - 1
+        said = queries.days(history, list(named), first, first + 6)
+        for day in range(first, first + 7):
+            truth = _truth(lived.path, day_start(day, KEY), day_start(day + 1, KEY), classes=False)
+            mine = [pair for (subject, _), pair in truth.items() if subject in named]
+            assert said.get(day, (0, 0)) == (sum(pair[0] for pair in mine), sum(pair[1] for pair in mine))
+
+
+def test_bins_and_silences_are_all_that_moved(lived: House) -> None:
+    with queries.reading(lived.path) as history:
+        ((number, _),) = queries.subjects(history, ["site"], "home").items()
+        start, end = day_start(day_of(int(BEGIN), KEY), KEY), int(lived.time.wall_at) // BUCKET * BUCKET + BUCKET
+        bins = queries.bins(history, [number], start, end)
+        silences = queries.silences(history, [number], start, end)
+        whole = sum(each.download for each in bins) + sum(each.download for each in silences)
+        assert whole == queries.totals(history, start, end)[number, "all"][0]
+        assert whole == _truth(lived.path, start, end, classes=False)[number, "all"][0]
+        billed = percentile(start, end, bins, silences)
+        assert (billed.bins, billed.unknown > 250) == ((end - start) // BUCKET, True)
+        # A poll every 15 minutes moves 6 million bytes, over three bins; the silences are 40,000 s long.
+        assert 2_000_000 <= billed.download.value <= 2_001_000
+        assert billed.download.least <= billed.download.value <= billed.download.most
+
+
+def test_a_total_taken_for_an_increase_is_no_peak(ready: Path, tmp_path: Path) -> None:
+    """LibreNMS 2799: a meter that has counted a petabyte before it is seen for the first time, and is seen anew."""
+    with house(tmp_path, ready, BEGIN, ZONE, FOREVER) as it:
+        it.move("home", MACS[0], 10**15, 10**15)
+        for step in range(30):
+            it.move("home", MACS[0], 3000, 300)
+            it.poll("home", after=30.0)
+            if step in (10, 20):
+                it.restart()
+        start = int(BEGIN) // BUCKET * BUCKET
+        with queries.reading(it.path) as history:
+            (number,) = queries.subjects(history, ["site"])
+            bins = queries.bins(history, [number], start, start + 3 * BUCKET)
+            assert percentile(start, start + 3 * BUCKET, bins).download.most == 30_000
+
+
+def test_the_same_hour_on_other_days() -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    hour = int(datetime(2026, 10, 26, 20, tzinfo=berlin).timestamp())
+    named = queries.same_hours(hour, berlin, 3)
+    assert [datetime.fromtimestamp(each, berlin).isoformat()[:16] for each in named] == [
+        "2026-10-25T20:00",
+        "2026-10-24T20:00",
+        "2026-10-23T20:00",
+    ]
+    assert hour - named[1] == 49 * HOUR
+    quarter = int(datetime(2026, 3, 3, 9, 30, tzinfo=KEY).timestamp())
+    assert queries.same_hours(quarter, KEY, 28) == [quarter - 86_400 * back for back in range(1, 29)]
+
+
+def test_earlier_hours_know_silences_and_births(ready: Path, tmp_path: Path) -> None:
+    path = tmp_path / "bandwidth.db"
+    path.write_bytes(ready.read_bytes())
+    hour = int(datetime(2026, 5, 20, 12, tzinfo=UTC).timestamp())
+    with closing(sqlite3.connect(path)) as file, file:
+        file.execute("INSERT INTO subject (id, source, kind, site, key) VALUES (1, 'home', 'client', '', 'a')")
+        for back in (1, 2, 5, 9):
+            file.execute("INSERT INTO hourly VALUES (?, 1, 'all', ?, 1, 0)", (hour - back * 86_400, 1000 * back))
+            file.execute("INSERT INTO daily VALUES (?, 1, 'all', ?, 1, 0)", (hour // 86_400 - back, 1000 * back))
+        file.execute("INSERT INTO hourly VALUES (?, 2, 'all', 7, 7, 0)", (hour - 20 * 86_400,))
+        silent = hour - 3 * 86_400 - 1800
+        file.execute("INSERT INTO gap VALUES (?, ?, 1, 'all', 5, 5, 0)", (silent, silent + 3600))
+    with queries.reading(path) as history:
+        earlier = queries.earlier_hours(history, [1], hour, 28)
+        assert earlier == [1001, 2001, 0, 5001, 0, 0, 0, 9001]
+        assert queries.earlier_hours(history, [3], hour, 28) == []
+
+
+def _everything(history: queries.History) -> None:
+    first = day_of(int(BEGIN), KEY)
+    for start, end in _periods():
+        for classes in (False, True):
+            queries.totals(history, start, end, classes=classes)
+    queries.subjects(history, ["client"], "home")
+    queries.bins(history, [1, 2], int(BEGIN) // 300 * 300, int(BEGIN) // 300 * 300 + 30 * 86_400)
+    queries.hours(history, [1], [3600, 7200])
+    queries.days(history, [1], first, first + 30)
+    queries.silences(history, [1], 300, 600)
+    queries.earlier_hours(history, [*queries.subjects(history, ["client"])], int(BEGIN) // HOUR * HOUR + 86_400, 28)
+    queries.kept_since(history)
+
+
+def test_no_query_goes_through_a_whole_table(lived: House) -> None:
+    asked: list[tuple[str, Any]] = []
+    with queries.reading(lived.path) as history:
+        sa.event.listen(
+            history.connection, "before_cursor_execute", lambda _c, _u, query, values, *_: asked.append((query, values))
+        )
+        _everything(history)
+        assert len(asked) > 30
+        for query, values in asked[:]:
+            plan = history.connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", values)
+            steps = [str(row[3]) for row in plan]
+            assert [step for step in steps if "SCAN" in step and "subject" not in step] == [], query
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT * FROM v_usage_daily WHERE date = '2026-10-25'",
+        "SELECT * FROM v_usage_daily WHERE day BETWEEN 20000 AND 20030",
+        "SELECT * FROM v_usage_month WHERE month = '2026-10'",
+    ],
+)
+def test_a_view_of_a_day_or_a_month_does_not_go_through_all_days(lived: House, query: str) -> None:
+    with closing(sqlite3.connect(lived.path)) as file:
+        steps = [row[3] for row in file.execute(f"EXPLAIN QUERY PLAN {query}")]
+        assert not {"SCAN d", "SCAN u", "SCAN daily", "SCAN usage"} & set(steps)
+        assert any(step.startswith("SEARCH d USING PRIMARY KEY (day") for step in steps)
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match="there is none"), queries.reading(tmp_path / "none.db"):
+        pass
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    path = tmp_path / "some.db"
+    path.write_bytes(b"no database at all" * 100)
+    with pytest.raises(StateError, match="no SQLite database"), queries.reading(path):
+        pass
