@@ -18,7 +18,9 @@ from exporter.accounting.buckets import BUCKET, HOUR
 from exporter.accounting.days import day_of, day_start
 from exporter.accounting.percentile import percentile
 from exporter.store import Retention, StateError, queries
+from tests.archive.fed import NOON, Fed
 from tests.archive.house import MACS, Archived, House, house
+from tests.archive.server import FEEDER, PASSWORDS, Database
 
 FOREVER = Retention.forever()
 ZONE = "Asia/Kolkata"
@@ -197,6 +199,53 @@ def test_a_view_of_a_day_or_a_month_does_not_go_through_all_days(lived: House, q
         steps = [row[3] for row in file.execute(f"EXPLAIN QUERY PLAN {query}")]
         assert not {"SCAN d", "SCAN u", "SCAN daily", "SCAN usage"} & set(steps)
         assert any(step.startswith("SEARCH d USING PRIMARY KEY (day") for step in steps)
+
+
+def test_postgresql_says_the_same(tmp_path: Path, archive: Database) -> None:
+    with closing(Fed(tmp_path / "state.db", archive)) as fed:
+        fed.zone = KEY
+        fed.state.keep(fed.zone, fed.retention)
+        for number in range(150):
+            fed.poll(after=40_000.0 if number % 40 == 39 else 900.0, gap=number % 40 == 39)
+        fed.drain()
+        ledger = fed.state.exporter_id
+    first, hour = day_of(NOON, KEY), NOON // HOUR * HOUR
+
+    def said(history: queries.History) -> list[object]:
+        named = queries.subjects(history, ["client", "site"])
+        return [
+            history.zone,
+            history.progress,
+            named,
+            *(
+                queries.totals(history, *period, classes=classes)
+                for period in (
+                    (day_start(first, KEY), day_start(first + 2, KEY)),
+                    (day_start(first + 1, KEY), day_start(first + 9, KEY)),
+                    (hour, hour + 9 * HOUR),
+                    (hour + 300, hour + 900),
+                )
+                for classes in (False, True)
+            ),
+            queries.days(history, list(named), first, first + 9),
+            sorted(queries.bins(history, list(named), hour, hour + 86_400)),
+            queries.hours(history, list(named), range(hour, hour + 86_400, HOUR)),
+            sorted(queries.silences(history, list(named), hour, hour + 86_400)),
+            queries.earlier_hours(history, list(named), hour + 2 * 86_400, 28),
+            queries.kept_since(history),
+        ]
+
+    with queries.reading(tmp_path / "state.db") as history:
+        ours = said(history)
+    assert [place for place, each in enumerate(ours) if not each] == []
+    engine = sa.create_engine(archive.url(FEEDER).replace("postgresql://", "postgresql+psycopg2://"),
+                              connect_args={"password": PASSWORDS[FEEDER]})  # fmt: skip
+    with engine.connect() as connection:
+        found = queries.History.of_ledger(connection, ledger)
+        assert found is not None
+        assert said(found) == ours
+        assert queries.History.of_ledger(connection, "another") is None
+    engine.dispose()
 
 
 def test_no_file(tmp_path: Path) -> None:
