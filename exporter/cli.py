@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -92,10 +93,11 @@ def check(
     if source:
         _entry(loaded, source, config)
     from exporter.check import exit_status, findings
+    from exporter.config.check import check as check_secrets
 
     found = []
     try:
-        for finding in findings(loaded, source):
+        for finding in chain(() if source else check_secrets(config), findings(loaded, source)):
             typer.echo(finding.json() if as_json else str(finding))
             found.append(finding)
     except KeyboardInterrupt:

@@ -59,7 +59,9 @@ def test_no_messages_are_left_of_a_bad_file_that_is_gone() -> None:
 
 def test_every_message_is_brought_about_by_a_file() -> None:
     said = "".join((BAD / f"{name}.txt").read_text(encoding="utf-8") for name in NAMES)
-    patterns = sorted({pattern for path in CODE.glob("*.py") for pattern in templates(path)})
+    # What `check` finds in a file that can be used is no such message.
+    modules = [path for path in CODE.glob("*.py") if path.name != "check.py"]
+    patterns = sorted({pattern for path in modules for pattern in templates(path)})
     assert len(patterns) > 60
     assert [pattern for pattern in patterns if not re.search(rf"(^|: ){pattern}(; .*)?$", said, re.MULTILINE)] == []
 
