@@ -81,7 +81,9 @@ def advance(memory: Memory, poll: Poll, moment: Moment, *, interval: float, max_
             increases[subject] = plus(increases.get(subject, ZERO), increase)
 
     totals = memory.totals
-    gap = source.number > 0 and moment.tick - source.tick > GAP_INTERVALS * interval
+    read = [completed[collection].tick for collection in poll.complete if collection in completed]
+    before = min([source.tick, *read]) if source.number else moment.tick
+    gap = moment.tick - before > GAP_INTERVALS * interval
     return Changes(
         source=replace(
             source,

@@ -19,6 +19,9 @@ from exporter.model import ZERO, Changes, Count, Memory, SubjectKey
 WATCHED = 86_400.0
 """Seconds after its last scrape for which a Prometheus server is expected to come back."""
 
+MARKED = ("site", "wan")
+"""Kinds of subjects whose held sums are marked when they move on: sums over many, in which nobody is new or away."""
+
 
 class Scrapes:
     """What Prometheus servers have been shown. Fed by the web server's thread, read by the committer's."""
@@ -77,7 +80,10 @@ class Presence(Struct, frozen=True, gc=False):
 
 
 class Plan(Struct, frozen=True):
-    """What one poll does to the page. shown: as in `Memory.take`. landed: a held sum of a site moves on."""
+    """What one poll does to the page. shown: as in `Memory.take`.
+
+    landed, came: a held sum of a site or a line moves on, or one comes.
+    """
 
     present: Mapping[SubjectKey, Presence]
     left: frozenset[SubjectKey]
@@ -124,7 +130,7 @@ class Stage:
             comes = (before is None and counted) or (not counted and subject in changes.totals)
             held_since = None if before is None else before.held_since
             if comes and watching:
-                held_since, came = generation, came or subject.kind == "site"
+                held_since, came = generation, came or subject.kind in MARKED
                 if subject not in memory.shown:
                     shown[subject] = memory.totals.get(subject, ZERO)
             elif comes and subject in memory.shown:
@@ -138,7 +144,7 @@ class Stage:
             if presence.held_since is not None and (presence.held_since <= seen or not watching):
                 shown[subject] = None
                 present[subject] = Presence(presence.seen, now)
-                landed = landed or subject.kind == "site"
+                landed = landed or subject.kind in MARKED
             elif presence.held_since is None and self._is_over(presence, watching, now):
                 left.add(subject)
         return Plan(present, frozenset(left), shown, landed, came)

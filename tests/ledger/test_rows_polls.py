@@ -118,6 +118,21 @@ def test_gap_is_a_silence_of_more_than_three_intervals() -> None:
     assert home.memory.source.gaps == 1
 
 
+def test_gap_is_a_collection_too_that_polls_left_out_for_longer_than_three_intervals() -> None:
+    """As clients while a router's clock is wrong: the source answers, and their bytes come in one."""
+    home = Home()
+    home.read(100)
+    for _ in range(2):
+        home.poll(complete=False)
+    assert not home.poll(read(130)).gap
+    for _ in range(3):
+        assert not home.poll(complete=False).gap
+    assert home.poll(read(170)).gap
+    assert home.memory.source.gaps == 1
+    assert not home.poll(read(180)).gap
+    assert home.poll(after=91.0, complete=False).gap
+
+
 def test_memory_is_left_as_it_is() -> None:
     home = Home()
     home.read(100)

@@ -260,6 +260,21 @@ def test_what_moved_last_stays_for_the_hold_and_what_rests_leaves_with_client_tt
     assert room.shown() is None
 
 
+@pytest.mark.parametrize(("kind", "marked"), [("site", True), ("wan", True), ("client", False)])
+def test_sums_of_a_site_and_lines_are_marked_when_they_come_and_when_they_move_on(kind: str, marked: bool) -> None:
+    scrapes = Scrapes(HOLD, 0.0)
+    stage, memory = Stage("home", scrapes, 300.0), Memory()
+    who = SubjectKey(kind, "", "one")
+    changes = Changes(Source(), {}, frozenset(), {who: Count(70, 7)}, {}, {who: Count(70, 7)}, {})
+    comes = stage.plan(memory, changes, (), 1, 10.0)
+    memory.take(changes, comes.shown)
+    stage.adopt(comes)
+    scrapes.answered(1, None, 11.0)
+    moves_on = stage.plan(memory, changes, (), 2, 11.0 + HOLD)
+    assert (comes.came, comes.landed) == (marked, False)
+    assert (moves_on.came, moves_on.landed) == (False, marked)
+
+
 def test_a_plan_that_is_not_committed_leaves_everything_as_it_was() -> None:
     room = Room()
     first = room.poll(1000.0, MORE, commits=False)
