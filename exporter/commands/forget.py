@@ -30,9 +30,9 @@ def meant(wanted: str, clients: Iterable[Known], names: Mapping[str, str], key: 
     found = {each for each in clients if each.client == address}
     if not found:
         raise UnclearError(
-            f"The state knows no client {wanted!r}. Write its MAC address, its IP where the router knows no MAC, its"
-            " pseudonym, or the name that the configuration gives it: names that clients have by themselves are not"
-            " in the state."
+            f"The state knows no client {wanted!r}. Write its MAC address, IP or pseudonym, as the label `client` on"
+            " /metrics has it, or the name that the configuration gives it: names that clients have by themselves are"
+            " not in the state."
         )
     return found
 

@@ -136,6 +136,7 @@ def test_nobody_of_that_name(folder: Path) -> None:
 def test_it_asks_first(folder: Path) -> None:
     result = command(folder, "forget", PHONE, answer="n\n")
     assert result.exit_code == 1
+    assert result.stderr == "nothing was forgotten\n"
     assert PHONE.encode() in everything(folder)
     assert command(folder, "forget", PHONE, answer="y\n").exit_code == 0
     assert PHONE.encode() not in everything(folder)
