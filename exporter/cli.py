@@ -204,8 +204,8 @@ def forget(
         clients = command.look_up(loaded, client, source)
         for each in sorted(clients):
             typer.echo(f"{each.client} in source {each.source}{f', site {each.site}' if each.site else ''}")
-        if not yes:
-            typer.confirm("Forget it, its totals and its history? This cannot be undone.", abort=True)
+        if not yes and not typer.confirm("Forget it, its totals and its history? This cannot be undone."):
+            _fail("nothing was forgotten")
         typer.echo(command.forget(loaded, clients))
     except command.UnclearError as error:
         _refuse(str(error))
