@@ -198,14 +198,17 @@ class Accounts:
                 self._privacy = privacy
                 for account in self._accounts.values():
                     account.lines = None
+            current = {cycle: period_of(cycle, now) for cycle in self.terms.cycles()}
             downloads, uploads = [], []
             for name, account in self._accounts.items():
                 if account.lines is None or account.until < now:
-                    account.lines, account.until = self._render(name, account, now, privacy)
+                    account.lines, account.until = self._render(name, account, current, privacy)
                 downloads.append(account.lines[0])
                 uploads.append(account.lines[1])
-            both = _lines(self._of_all(now, privacy))
-            standings = [(privacy.text(quota.name), quota, self._standing(quota, now)) for quota in self.terms.quotas]
+            both = _lines(self._of_all(current, privacy))
+            standings = [
+                (privacy.text(quota.name), quota, self._standing(quota, now, current)) for quota in self.terms.quotas
+            ]
         blocks = {
             metrics.PERIOD_DOWNLOAD.name: b"".join([*downloads, both[0]]),
             metrics.PERIOD_UPLOAD.name: b"".join([*uploads, both[1]]),
@@ -216,7 +219,8 @@ class Accounts:
     def standings(self, now: float) -> list[tuple[Quota, Standing]]:
         """Every quota and where it stands at `now`, in the order of the configuration."""
         with self._lock:
-            return [(quota, self._standing(quota, now)) for quota in self.terms.quotas]
+            current = {quota.cycle: period_of(quota.cycle, now) for quota in self.terms.quotas}
+            return [(quota, self._standing(quota, now, current)) for quota in self.terms.quotas]
 
     def left_out(self) -> tuple[str, ...]:
         """Sources that quotas of clients, owners, categories and of all do not count: see `_counting`."""
@@ -235,9 +239,10 @@ class Accounts:
         internet = {name: account for name, account in self._accounts.items() if account.scope == "internet"}
         return internet or self._accounts
 
-    def _render(self, name: str, account: _Account, now: float, privacy: Privacy) -> tuple[tuple[bytes, bytes], float]:
+    def _render(
+        self, name: str, account: _Account, current: Mapping[Cycle, Period], privacy: Privacy
+    ) -> tuple[tuple[bytes, bytes], float]:
         """The samples of a source, and until when they are fit."""
-        current = {cycle: period_of(cycle, now) for cycle in self.terms.cycles()}
         always = list(self.terms.periods().items())
         named: dict[SubjectKey, list[tuple[str, Cycle]]] = {}
         for quota in self.terms.quotas:
@@ -253,13 +258,13 @@ class Accounts:
                 sums.append((who, account.moved(subject, cycle, current[cycle])))
         return _lines(sums), min(period.end for period in current.values())
 
-    def _of_all(self, now: float, privacy: Privacy) -> Iterator[tuple[Who, Count]]:
+    def _of_all(self, current: Mapping[Cycle, Period], privacy: Privacy) -> Iterator[tuple[Who, Count]]:
         """The sums over sources."""
         if not self._accounts:
             return
         quotas = {quota.name: quota.cycle for quota in self.terms.quotas if quota.scope == "all"}
         for name, cycle in (self.terms.periods() | quotas).items():
-            moved = self._sum(Quota(name, "all", cycle, 1), period_of(cycle, now))
+            moved = self._sum(Quota(name, "all", cycle, 1), current[cycle])
             yield ("all", "", "", "", privacy.text(name)), moved
 
     def _concerned(self, quota: Quota) -> dict[str, _Account]:
@@ -276,8 +281,8 @@ class Accounts:
                 download, upload = download + moved.download, upload + moved.upload
         return Count(download, upload)
 
-    def _standing(self, quota: Quota, now: float) -> Standing:
-        period = period_of(quota.cycle, now)
+    def _standing(self, quota: Quota, now: float, current: Mapping[Cycle, Period]) -> Standing:
+        period = current[quota.cycle]
         return standing(self._sum(quota, period), period, now, limit=quota.limit, count=quota.count)
 
 

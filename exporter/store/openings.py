@@ -44,8 +44,8 @@ def openings(
 ) -> dict[int, Pair]:
     """The totals of these rows of `subject` at `start`, a bound of five minutes. Those without a total are left out.
 
-    zone: by which days are cut. Where `start` is no midnight of theirs, hours say what days cannot, and where its five
-    minutes are removed already, the hour that it divides is split by time.
+    zone: by which days are cut. Where `start` is no midnight of theirs, hours say what moved up to the next one. Where
+    five minutes are removed already, an hour that is divided by either is split by time.
     """
     named = json.dumps([*subjects])
 
@@ -54,12 +54,10 @@ def openings(
 
     totals = {row: (download, upload) for row, download, upload in connection.execute(_TOTALS, (named,))}
     day = day_of(start, zone)
-    made: Iterable[list[int]]
-    if day_start(day, zone) == start:
-        (last,) = connection.execute(_LAST_DAY).fetchone()
-        made = (moved for _, *moved in rows(_DAILY, range(day, (day if last is None else last) + 1)))
-    else:
-        made = _of_hours(rows, start, progress)
+    day += day_start(day, zone) < start
+    (last,) = connection.execute(_LAST_DAY).fetchone()
+    days = rows(_DAILY, range(day, (day if last is None else last) + 1))
+    made = chain((moved for _, *moved in days), _of_hours(rows, start, day_start(day, zone), progress))
     first, last = connection.execute(_ENDS, (max(start, progress.hour),)).fetchone()
     unmade = rows(_USAGE, () if first is None else range(first, last + 1, BUCKET))
     rest = (moved for bucket, *moved in unmade if (bucket // HOUR * HOUR, moved[0]) >= progress)
@@ -74,24 +72,28 @@ def openings(
     return totals
 
 
-def _of_hours(rows: Rows, start: int, progress: Progress) -> Iterator[list[int]]:
-    """Subject, download and upload since `start`, of hours that are made."""
-    hour = start // HOUR * HOUR
-    for bucket, *moved in rows(_HOURLY, range(hour, progress.hour + 1, HOUR)):
-        if bucket >= start:
-            yield moved
-    if start == hour:
-        return
-    whole: dict[int, Pair] = {}
-    later: dict[int, Pair] = {}
-    for bucket, row, download, upload in rows(_USAGE, range(hour, hour + HOUR, BUCKET)):
-        for sums in (whole, later) if bucket >= start else (whole,):
-            down, up = sums.get(row, (0, 0))
-            sums[row] = down + download, up + upload
-    for _, row, download, upload in rows(_HOURLY, [hour]):
-        if (hour, row) >= progress:
-            continue
-        if whole.get(row) == (download, upload):
-            yield [row, *later.get(row, (0, 0))]
-        else:
-            yield [row, *(amount - share(amount, hour, hour + HOUR, start) for amount in (download, upload))]
+def _of_hours(rows: Rows, start: int, end: int, progress: Progress) -> Iterator[list[int]]:
+    """Subject, download and upload between two bounds of five minutes, of hours that are made."""
+    hours = range(start // HOUR * HOUR, min(end, progress.hour + HOUR), HOUR)
+    divided = [hour for hour in hours if hour < start or hour + HOUR > end]
+    parts: dict[tuple[int, int], tuple[Pair, Pair]] = {}
+    for bucket, row, download, upload in rows(
+        _USAGE, (b for hour in divided for b in range(hour, hour + HOUR, BUCKET))
+    ):
+        whole, inside = parts.get((bucket // HOUR * HOUR, row), ((0, 0), (0, 0)))
+        whole = whole[0] + download, whole[1] + upload
+        if start <= bucket < end:
+            inside = inside[0] + download, inside[1] + upload
+        parts[bucket // HOUR * HOUR, row] = whole, inside
+    for hour, row, download, upload in rows(_HOURLY, hours):
+        if hour not in divided:
+            yield [row, download, upload]
+        elif (hour, row) < progress:
+            whole, inside = parts.get((hour, row), ((0, 0), (0, 0)))
+            spread = [_inside(amount, hour, start, end) for amount in (download, upload)]
+            yield [row, *(inside if whole == (download, upload) else spread)]
+
+
+def _inside(amount: int, hour: int, start: int, end: int) -> int:
+    """How much of an hour's bytes, spread evenly over it, moved between two moments."""
+    return share(amount, hour, hour + HOUR, end) - share(amount, hour, hour + HOUR, start)
