@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ENDING = 3.5
+ENDING = 3.0
 """Seconds that polls under way and the last commit have once the process is asked to end."""
 
 NOT_TAKEN = "the configuration file cannot be used, and the one read before stays in use"

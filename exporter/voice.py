@@ -29,6 +29,9 @@ DOUBTS: Final = {
 def polled(runtime: Runtime, changes: Changes, clients: int) -> None:
     """What moved since the poll before, which is still the last one in memory."""
     before, now = runtime.memory.source, changes.source
+    if not before.number:
+        log.info("%s: %d clients at the first poll; what moves from here on is counted", runtime.facts.name, clients)
+        return
     sums = [count for subject, count in changes.increases.items() if subject.kind == "site"]
     log.info(
         "%s: %d clients, +%s down, +%s up in %.0f s",

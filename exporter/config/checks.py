@@ -6,6 +6,8 @@ key from being reported in the same breath.
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import pairwise
@@ -25,6 +27,9 @@ SECRETS = ("api_key", "password", "passphrase")
 
 SUBJECTS = ("client", "owner", "category", "wan", "source", "all")
 """Whom a quota may be for."""
+
+LONGEST_SECRET = 64 * 1024
+"""Bytes of a file that holds one."""
 
 _DOLLAR = re.compile(r"\$(?:(\$)|\{([A-Za-z_][A-Za-z0-9_]*)\})?")
 
@@ -76,11 +81,23 @@ def _with_secrets(tree: Mapping[str, Tree]) -> Iterator[tuple[Place, dict[str, T
         yield ("archive",), archive, Archive
 
 
+def _plain(path: Path) -> bytes:
+    """A small file's content. Pipes and devices may have no end."""
+    if path.is_file():
+        with path.open("rb") as file:
+            content = file.read(LONGEST_SECRET + 1)
+        if len(content) <= LONGEST_SECRET:
+            return content
+    elif not path.exists():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    raise values.Wrong("is no plain file of at most 64 KiB")
+
+
 def _secret_in(path: Tree, place: Place, document: Document, folder: Path) -> str:
     try:
         if not isinstance(path, str):
             raise values.Wrong("must be text")
-        text = in_folder(folder, path).read_bytes().decode()
+        text = _plain(in_folder(folder, path)).decode()
     except values.Wrong as wrong:
         words = str(wrong)
     except UnicodeDecodeError:
