@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
@@ -17,6 +18,7 @@ from exporter import logs
 from exporter.logs import LogFormat
 
 if TYPE_CHECKING:
+    from exporter.commands.report import Report, Top
     from exporter.config import Config, SourceEntry
 
 # The exit status for what the user has to mend, as shells have it.
@@ -277,6 +279,63 @@ def _on_archive(work: Callable[[], str]) -> None:
         _refuse(str(error))
     except (ArchiveError, StateError) as error:
         _fail(str(error))
+
+
+_Source = Annotated[str | None, typer.Option(help="Only this source.", show_default=False)]
+_Most = Annotated[int, typer.Option("--most", min=1, max=100_000, help="How many rows.")]
+_Json = Annotated[bool, typer.Option("--json", help="As one JSON object; bytes and Unix seconds.")]
+_PERIOD = "today, week (from Monday), month, or a month as 2026-07."
+
+
+@app.command()
+def top(
+    config: ConfigPath = Path("config.yaml"),
+    period: Annotated[str, typer.Option(help=_PERIOD)] = "today",
+    source: _Source = None,
+    by: Annotated[str, typer.Option(help="client, owner, category or protocol.")] = "client",
+    most: _Most = 10,
+    as_json: _Json = False,
+) -> None:
+    """Say who moved most, with shares and trends. Reads the state, also while the exporter runs."""
+    from exporter.commands.report import make_top
+
+    loaded = _load(config)
+    _say(lambda now: make_top(loaded, period, by, source, most, now), as_json)
+
+
+@app.command()
+def report(
+    config: ConfigPath = Path("config.yaml"),
+    period: Annotated[str, typer.Option(help=_PERIOD)] = "month",
+    source: _Source = None,
+    most: _Most = 10,
+    as_json: _Json = False,
+) -> None:
+    """Report a period of a source: days, top clients, 95th percentile, and why a provider counts something else."""
+    from exporter.commands.report import make_report
+
+    loaded = _load(config)
+    _say(lambda now: make_report(loaded, period, source, most, now), as_json)
+
+
+def _say(ask: Callable[[float], Top | Report], as_json: bool) -> None:
+    from exporter.commands.report import UnclearError
+    from exporter.store import StateError
+
+    try:
+        said = ask(time.time())
+    except UnclearError as error:
+        _refuse(str(error))
+    except StateError as error:
+        _fail(str(error))
+    if as_json:
+        import msgspec
+
+        typer.echo(msgspec.json.encode(said).decode())
+        return
+    from exporter.commands.tables import show
+
+    show(said)
 
 
 @app.command()

@@ -118,8 +118,8 @@ def _why(measured: Measured, rest: int | None, share: float | None, frames: Over
         yield from _internet(rest)
     if measured.silences:
         yield (
-            f"{human(measured.silent.both)} moved in {measured.silences} silences (the source did not answer, or the"
-            " exporter was down). They are counted, but at a bound of the period by their share of time alone."
+            f"{human(measured.silent.both)} moved in {_times(measured.silences)} of silence (the source did not answer,"
+            " or the exporter was down). It is counted, but at a bound of the period by its share of time alone."
         )
     if measured.baselines:
         yield (
@@ -175,6 +175,10 @@ def _internet(rest: int) -> Iterator[str]:
             f"Clients have {human(-rest)} more than the line: routed traffic between local networks is theirs and not"
             " the line's, or a line is missing in the sum (a second one, an LTE stick, a VPN)."
         )
+
+
+def _times(number: int) -> str:
+    return "one interval" if number == 1 else f"{number} intervals"
 
 
 def human(amount: int) -> str:

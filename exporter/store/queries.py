@@ -218,7 +218,7 @@ def days(history: History, subjects: Collection[int], first: int, last: int) -> 
 
     starts = [day_start(day, history.zone) for day in range(first, last + 2)]
     live = max(starts[0], history.progress.hour)
-    newest = _newest(history)
+    _, newest = five_minutes(history)
     if newest is not None:
         for each in _usage_of(history, subjects, range(live, min(starts[-1], newest + BUCKET), BUCKET)):
             bucket, subject, download, upload = each
@@ -268,8 +268,9 @@ def _rows_of(
         )
 
 
-def _newest(history: History) -> int | None:
-    return _one(history, sa.func.max(_usage.c.bucket), _usage)
+def five_minutes(history: History) -> tuple[int | None, int | None]:
+    """The oldest and the newest bucket."""
+    return _one(history, sa.func.min(_usage.c.bucket), _usage), _one(history, sa.func.max(_usage.c.bucket), _usage)
 
 
 def _one(history: History, what: sa.ColumnElement[Any], table: sa.TableClause) -> int | None:
@@ -333,4 +334,15 @@ def by_name(sums: Mapping[Place, Pair], names: Mapping[int, str]) -> dict[str, P
         if subject in names:
             down, up = named.get(names[subject], (0, 0))
             named[names[subject]] = down + download, up + upload
+    return named
+
+
+def by_class(sums: Mapping[Place, Pair], sites: Collection[int]) -> dict[str, Pair]:
+    """Sums of sites by protocol, both families together: the class of a site is `ipv4|https`."""
+    named: dict[str, Pair] = {}
+    for (subject, kind), (download, upload) in sums.items():
+        if subject in sites:
+            name = kind.partition("|")[2] or kind
+            down, up = named.get(name, (0, 0))
+            named[name] = down + download, up + upload
     return named

@@ -58,12 +58,12 @@ def test_an_idle_line_has_no_share() -> None:
 
 def test_what_else_is_known_is_said_and_only_that() -> None:
     plain = _said(Measured("internet", Pair(100, 0), Pair(100, 0)))
-    for word in ("silences", "not over", "refused", "as they stood"):
+    for word in ("silence", "not over", "refused", "as they stood"):
         assert word not in plain
     said = _said(
         Measured("internet", Pair(100, 0), Pair(100, 0), Pair(3 * TB, 0), 4, partial=True, baselines=12, implausible=2)
     )
-    assert "3 TB moved in 4 silences" in said
+    assert "3 TB moved in 4 intervals of silence" in said
     assert "The period is not over" in said
     assert "12 counters" in said
     assert "2 increases were refused" in said

@@ -1,0 +1,104 @@
+"""`top` and `report` as tables. What comes from the network is put in as it is, never as markup."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from rich import box
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from exporter.accounting.percentile import Level
+from exporter.accounting.reconcile import Pair, human
+from exporter.commands.report import Billed, Report, Row, Top
+from exporter.config.errors import one_line
+
+
+def show(asked: Top | Report) -> None:
+    """Print it."""
+    console = Console(highlight=False)
+    for part in _top(asked) if isinstance(asked, Top) else _report(asked):
+        console.print(part)
+
+
+def _top(asked: Top) -> Iterator[RenderableType]:
+    of = f" of {one_line(asked.source)}" if asked.source else ""
+    yield Text(f"Top by {asked.by}{of}, {_bounds(asked.start, asked.end, asked.timezone)}")
+    if not asked.rows:
+        yield Text("Nothing moved.")
+        return
+    table = _table(("", True), (asked.by, False), ("", False), ("download", True), ("upload", True), ("share", True))
+    table.columns[2].no_wrap = True
+    table.add_column("trend", no_wrap=True)
+    for row in asked.rows:
+        table.add_row(
+            *map(Text, (str(row.rank), one_line(row.name), one_line(row.address) if row.address != row.name else "")),
+            *map(Text, (human(row.download), human(row.upload), f"{row.share:.1%}", _trend(row))),
+        )
+    table.add_section()
+    others = f"all, with {asked.others} more" if asked.others else "all"
+    table.add_row("", others, "", human(asked.download), human(asked.upload), "100.0%", "")
+    yield table
+
+
+def _trend(row: Row) -> str:
+    return row.trend if row.change is None else f"{row.trend} ({row.change:+.0%})"
+
+
+def _report(asked: Report) -> Iterator[RenderableType]:
+    yield Text(f"{one_line(asked.source)}, {_bounds(asked.start, asked.end, asked.timezone)}\n")
+    has_line = any(day.line for day in asked.days)
+    table = _table(("day", False), ("clients down", True), ("clients up", True))
+    if has_line:
+        table.add_column("line down", justify="right")
+        table.add_column("line up", justify="right")
+    for day in asked.days:
+        table.add_row(day.date, *_pair(day.clients), *(_pair(day.line) if has_line else ()))
+    yield table
+    yield from _top(asked.top)
+    yield Text()
+    for billed in asked.billed:
+        yield Text(_billed(billed, asked.timezone))
+    if not asked.billed:
+        yield Text("95th percentile: no five minutes of this period are kept (archive.retention.five_minutes).")
+    yield Text("\nWhy does it not match my provider?")
+    found = asked.reconciliation
+    line = "" if found.line is None else f"line {human(found.line.both)}, "
+    rest = "" if found.rest is None else f", rest {human(found.rest)}"
+    yield Text(f"{line}clients {human(found.clients.both)}{rest}")
+    for why in found.why:
+        yield Text(f"- {why}")
+
+
+def _billed(billed: Billed, zone: str) -> str:
+    of, where = billed.percentile, one_line(billed.line)
+    part = "" if billed.whole else f" ({_bounds(billed.since, billed.until, zone)} only)"
+    unknown = ""
+    if of.unknown:
+        least, most = _speed(of.larger, "least"), _speed(of.larger, "most")
+        unknown = f"; silences are in {of.unknown} of {of.bins} bins, so it is from {least} to {most}"
+    down, up, larger = (_speed(level, "value") for level in (of.download, of.upload, of.larger))
+    return f"95th percentile of {where}{part}: download {down}, upload {up}, larger {larger}{unknown}"
+
+
+def _speed(level: Level, which: str) -> str:
+    return human(getattr(level, which) * 8 // 300).replace("B", "bit/s")
+
+
+def _pair(pair: Pair | None) -> tuple[str, str]:
+    return ("", "") if pair is None else (human(pair.download), human(pair.upload))
+
+
+def _bounds(start: int, end: int, zone: str) -> str:
+    first, last = (datetime.fromtimestamp(at, ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M") for at in (start, end))
+    return f"{first} to {last} ({zone})"
+
+
+def _table(*columns: tuple[str, bool]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    for name, is_number in columns:
+        table.add_column(name, justify="right" if is_number else "left")
+    return table
