@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from exporter.store import rows
 from exporter.store.errors import explained
@@ -156,7 +157,7 @@ def install(connection: sqlite3.Connection) -> None:
 
 
 def read_feed(connection: sqlite3.Connection) -> Feed | None:
-    """None where marks were not made all the time."""
+    """None where PostgreSQL was never fed."""
     text = rows.get_meta(connection, "archive_feed")
     return None if text is None else msgspec.json.decode(text, type=Feed)
 
@@ -181,10 +182,10 @@ def mark_gone(connection: sqlite3.Connection, subjects: Iterable[int]) -> None:
         connection.executemany("INSERT INTO outbox (level, at, subject, class, version) VALUES (?, ?, ?, ?, ?)", values)
 
 
-def clear(connection: sqlite3.Connection) -> None:
-    """Forget what was to be sent, inside the caller's transaction."""
-    connection.execute("DELETE FROM outbox")
-    connection.execute("DELETE FROM meta WHERE key = 'archive_feed'")
+def rest(connection: sqlite3.Connection, feed: Feed) -> None:
+    """Marks are not made from now on, so all is walked through when they are again. Inside the caller's transaction."""
+    write_feed(connection, replace(feed, walk=START))
+    connection.execute("DELETE FROM outbox WHERE level <> 0")
 
 
 def left(connection: sqlite3.Connection, walk: Key | None) -> tuple[int, int]:

@@ -148,7 +148,7 @@ class State:
                 if on and known is None:
                     outbox.write_feed(connection, outbox.Feed.new())
                 elif known is not None and not on:
-                    outbox.clear(connection)
+                    outbox.rest(connection, known)
             if on and not self._marking:
                 self._marking = True
                 outbox.install(connection)

@@ -42,10 +42,21 @@ def empty(postgres: Server) -> Iterator[Database]:
         database.drop()
 
 
-@pytest.fixture
-def archive(empty: Database) -> Database:
-    """A database with the tables, and a role that may feed it."""
-    owner = Target(empty.url(OWNER), PASSWORDS[OWNER])
+@pytest.fixture(scope="session")
+def migrated(postgres: Server) -> Database:
+    """A database with the tables, and a role that may feed them. To be copied."""
+    database = postgres.make()
+    owner = Target(database.url(OWNER), PASSWORDS[OWNER])
     migrate(owner)
     grant(owner, FEEDER)
-    return empty
+    return database
+
+
+@pytest.fixture
+def archive(postgres: Server, migrated: Database) -> Iterator[Database]:
+    """A database with the tables and nothing in them."""
+    database = postgres.make(template=migrated.name)
+    try:
+        yield database
+    finally:
+        database.drop()

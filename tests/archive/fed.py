@@ -43,6 +43,7 @@ class Fed:
         self.path, self.archive = path, archive
         self.time = ManualClock(wall_at=NOON)
         self.privacy: Privacy = OPEN
+        self.marking = True
         self.zone, self.retention = ZoneInfo("Europe/Berlin"), Retention.forever()
         self.clients = [client_key(f"02:00:00:00:00:{number:02x}") for number in range(clients)]
         self.target = Target(archive.url(FEEDER, port), PASSWORDS[FEEDER])
@@ -50,13 +51,18 @@ class Fed:
 
     def open(self) -> None:
         self.state = State.open(self.path)
-        self.state.mark(on=True)
+        self.state.mark(on=self.marking)
         self.state.keep(self.zone, self.retention)
         self.feeder = Feeder(self.state, self.target, lambda: self.privacy, self.time.clock)
         memory = self.state.load("home")
         self.source, self.totals = memory.source, dict(memory.totals)
 
+    def reopen(self) -> None:
+        self.close()
+        self.open()
+
     def close(self) -> None:
+        """Twice does nothing."""
         self.feeder.close()
         self.state.close()
 

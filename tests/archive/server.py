@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import psycopg2
 
-from tests.e2e.stack import eventually, free_port
+from tests.e2e.stack import PAUSE, eventually, free_port
 
 OWNER: Final = "owner"
 FEEDER: Final = "feeder"
@@ -53,7 +53,7 @@ class Server:
         with (self._data / "postgresql.conf").open("a") as file:
             file.write(
                 f"listen_addresses = '127.0.0.1'\nport = {self.port}\nunix_socket_directories = ''\n"
-                "timezone = 'Pacific/Kiritimati'\nfsync = off\nmax_connections = 40\nlog_statement = none\n"
+                "timezone = 'Pacific/Kiritimati'\nfsync = off\nfull_page_writes = off\nmax_connections = 40\n"
             )
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -92,8 +92,8 @@ class Server:
             host="127.0.0.1", port=port or self.port, dbname=database, user=user, password=PASSWORDS[user]
         )
 
-    def make(self) -> Database:
-        """A database of its own, with roles that all databases share."""
+    def make(self, template: str = "template1") -> Database:
+        """A database of its own, as a copy of another one, with roles that all databases share."""
         name = f"bandwidth_{os.getpid()}_{next(self._numbers)}"
         with closing(self.connect("postgres")) as connection, connection.cursor() as cursor:
             connection.autocommit = True
@@ -101,7 +101,7 @@ class Server:
                 cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,))
                 if cursor.fetchone() is None:
                     cursor.execute(f"CREATE ROLE {role} LOGIN PASSWORD %s", (PASSWORDS[role],))
-            cursor.execute(f"CREATE DATABASE {name} OWNER {OWNER}")
+            cursor.execute(f"CREATE DATABASE {name} OWNER {OWNER} TEMPLATE {template}")
         return Database(self, name)
 
 
@@ -130,7 +130,7 @@ class Proxy:
     """Hands bytes on between a client and the server, until `cuts` says otherwise of what the client sends.
 
     cuts: called with each piece from the client; True forwards it, waits for the server's answer, and hands on none of
-    it. So a COMMIT is done, and nobody is told.
+    it. So a COMMIT is done, and nobody is told. frozen: take what is sent and answer nothing.
     """
 
     def __init__(self, upstream: int) -> None:
@@ -139,6 +139,7 @@ class Proxy:
         self.port: int = self._listener.getsockname()[1]
         self.cuts: Callable[[bytes], bool] = lambda _: False
         self.cut = 0
+        self.frozen = False
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self) -> None:
@@ -164,6 +165,8 @@ class Proxy:
     def _back(self, client: socket.socket, server: socket.socket, silent: threading.Event) -> None:
         with suppress(OSError):
             while piece := server.recv(1 << 16):
+                while self.frozen:
+                    PAUSE.wait(0.02)
                 if silent.is_set():
                     self.cut += 1
                     break

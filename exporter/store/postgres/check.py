@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from exporter.check import Finding, Level
-from exporter.store.postgres.connection import ArchiveError, connect, explained, revision, revision_trouble
+from exporter.store.postgres.connection import ArchiveError, connect, explained, revision, revision_trouble, transaction
 from exporter.store.postgres.migrate import TABLES
 from exporter.store.postgres.target import Target
 
@@ -36,7 +36,7 @@ def check(target: Target, wall: Callable[[], float] = time.time) -> Iterator[Fin
         yield _said("error", "reach", str(error))
         return
     try:
-        with explained(target, "cannot look at it"), connection, connection.cursor() as cursor:
+        with explained(target, "cannot look at it"), transaction(connection) as cursor:
             found = list(_look(cursor, target, wall))
     except ArchiveError as error:
         found = [_said("error", "look", str(error))]

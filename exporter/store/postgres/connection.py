@@ -109,6 +109,19 @@ def _wait(connection: Any) -> None:
 
 
 @contextmanager
+def transaction(connection: Any) -> Iterator[Any]:
+    """A cursor; all or nothing of what it does."""
+    try:
+        with connection.cursor() as cursor:
+            yield cursor
+        connection.commit()
+    except BaseException:
+        if not connection.closed:
+            connection.rollback()
+        raise
+
+
+@contextmanager
 def explained(target: Target, doing: str) -> Iterator[None]:
     """Turn what psycopg2 raises while `doing` something into an ArchiveError."""
     try:
@@ -125,7 +138,7 @@ def words(error: psycopg2.Error, target: Target) -> str:
     """What the server said and what to do about it, in one line, without a password."""
     diagnosis = getattr(error, "diag", None)
     said = str(getattr(diagnosis, "message_primary", None) or error).strip() or "the connection broke"
-    said = one_line(" ".join(said.split()))[:300]
+    said = one_line(said.splitlines()[0].strip().rstrip("."))[:300]
     parameters = parameters_of(target)
     for secret in {parameters.get("password"), parameters.get("sslpassword")} - {None, ""}:
         said = said.replace(str(secret), "<secret>")

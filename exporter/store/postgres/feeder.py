@@ -16,7 +16,7 @@ from exporter.privacy import Privacy
 from exporter.store import State, StateError, outbox
 from exporter.store.outbox import Batch, Feed
 from exporter.store.postgres import feed as sending
-from exporter.store.postgres.connection import ArchiveError, connect, explained, revision_trouble
+from exporter.store.postgres.connection import ArchiveError, connect, explained, revision_trouble, transaction
 from exporter.store.postgres.target import Condition, Target
 
 log = logging.getLogger(__name__)
@@ -91,7 +91,8 @@ class Feeder:
     def _failed(self, why: str) -> float:
         self.close()
         if why != self.trouble and not self._ending.is_set():
-            log.warning("the archive is not fed, its rows wait in the state: %s", why)
+            level = logging.INFO if self.trouble else logging.WARNING
+            log.log(level, "the archive is not fed, its rows wait in the state: %s", why)
         self.trouble = why
         self.condition = replace(self.condition, up=False, failures=self.condition.failures + 1)
         try:
@@ -121,14 +122,14 @@ class Feeder:
         if feed.hides != privacy.hides:
             feed = replace(feed, hides=privacy.hides, walk=outbox.START)
             self._state.fed(feed)
-        with explained(target, "cannot feed the archive"), self._connection, self._connection.cursor() as cursor:
+        with explained(target, "cannot feed the archive"), transaction(self._connection) as cursor:
             verdict = sending.decide(feed, sending.look(cursor, self._state.exporter_id), self.lease)
             if isinstance(verdict, sending.Wait):
                 raise ArchiveError(f"{target.place}: {verdict.words}")
             if isinstance(verdict, sending.Again):
                 self._state.fed(verdict.feed)
                 log.warning("%s: %s", target.place, verdict.words)
-                self._counted = None
+                self._count(verdict.feed)
                 return True
             feed, row = verdict.feed, verdict.row
             at = self._clock.wall()
@@ -166,7 +167,7 @@ class Feeder:
     def _open(self) -> Any:
         connection = connect(self._target)
         try:
-            with explained(self._target, "cannot read its schema"), connection, connection.cursor() as cursor:
+            with explained(self._target, "cannot read its schema"), transaction(connection) as cursor:
                 trouble = revision_trouble(cursor, self._target)
         except BaseException:
             connection.close()

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from exporter.store import history
-from exporter.store.postgres.connection import ArchiveError, connect, explained, revision
+from exporter.store.postgres.connection import ArchiveError, connect, explained, revision, transaction
 from exporter.store.postgres.target import Target
 
 KEY: Final = 0x42574558
@@ -66,7 +66,7 @@ def grant(target: Target, role: str) -> str:
     """Let a role feed the archive: what was done, in words. Raises ArchiveError."""
     connection: Any = connect(target)
     try:
-        with explained(target, f"cannot grant rights to {role}"), connection, connection.cursor() as cursor:
+        with explained(target, f"cannot grant rights to {role}"), transaction(connection) as cursor:
             for rights, names in (("SELECT, INSERT, UPDATE", TABLES), ("SELECT", READ)):
                 cursor.execute(
                     sql.SQL("GRANT {} ON {} TO {}").format(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from exporter.accounting.buckets import HOUR, bucket_of
 from exporter.accounting.days import day_of
-from exporter.store.postgres.connection import ArchiveError, connect, explained, revision_trouble
+from exporter.store.postgres.connection import ArchiveError, connect, explained, revision_trouble, transaction
 from exporter.store.postgres.target import Target
 from exporter.store.upkeep import Retention
 
@@ -30,7 +30,7 @@ class Removed(NamedTuple):
     rows: int
 
 
-def prune(target: Target, keep: Retention, now: float) -> Iterator[Removed]:
+def prune(target: Target, keep: Retention, now: float) -> Generator[Removed, None, None]:
     """Remove what is too old at `now`, and say so by table. It may be interrupted anywhere. Raises ArchiveError.
 
     Five minutes go only where their hour and day are made.
@@ -38,7 +38,7 @@ def prune(target: Target, keep: Retention, now: float) -> Iterator[Removed]:
     connection: Any = connect(target)
     try:
         with explained(target, "cannot prune"):
-            with connection, connection.cursor() as cursor:
+            with transaction(connection) as cursor:
                 trouble = revision_trouble(cursor, target)
                 if trouble:
                     raise ArchiveError(trouble)
@@ -68,7 +68,7 @@ def _delete(connection: Any, number: int, table: str, at: str, until: int) -> in
     bounds = (until, until) if table == "gap" else (until,)
     removed = 0
     while True:
-        with connection, connection.cursor() as cursor:
+        with transaction(connection) as cursor:
             cursor.execute(_DELETE.format(table, at, old), (number, number, *bounds, ROWS))
             rows: int = cursor.rowcount
         removed += rows
