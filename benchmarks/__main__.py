@@ -6,7 +6,7 @@ import argparse
 import resource
 from typing import Final
 
-from benchmarks import polls, scrapes, sources
+from benchmarks import archive, polls, scrapes, sources
 
 MIB: Final = 1024 * 1024
 BUDGET: Final = 25e-6
@@ -25,7 +25,12 @@ def main() -> None:
     many.add_argument("--seconds", type=float, default=180.0, help="how long to watch")
     many.add_argument("--interval", type=float, default=10.0)
     many.add_argument("--timeout", type=float, default=20.0)
+    asked = commands.add_parser("archive", help="every question to an archive of many rows")
+    asked.add_argument("--rows", type=int, default=5_000_000, help="of five minutes")
     options = parser.parse_args()
+    if options.command == "archive":
+        archive.main(options.rows, min(options.rounds, 5))
+        return
     if options.command == "sources":
         sources.main(options.sources, options.seconds, options.interval, options.timeout)
         return
