@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -310,6 +312,11 @@ def _metric(running: Exporter, name: str) -> float:
     assert page is not None
     lines = [line for line in page.text().decode().splitlines() if line.startswith(f"{name} ")]
     return float(lines[0].split()[1]) if lines else -1.0
+
+
+def test_psycopg2_is_loaded_where_it_is_needed_alone() -> None:
+    words = "import sys, exporter.service, exporter.cli, exporter.check; print('psycopg2' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", words], capture_output=True, check=True).stdout == b"False\n"
 
 
 def test_a_connection_has_limits(archive: Database) -> None:
