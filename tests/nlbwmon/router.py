@@ -43,6 +43,7 @@ class Router:
         self.boot, self.pid = "boot-1", "100"
         self.started: float | None = self.at - 86_400
         self.after_boot = 20.0
+        self.scratch: str | None = "7"
         self.files: dict[str, tuple[float, tuple[Row, ...]]] = {}
         self.rows: tuple[Row, ...] = ()
         self.limit: int | None = 10_000
@@ -62,7 +63,10 @@ class Router:
         self.files[label] = (self.at, rows)
         return self
 
-    def restarts(self, *, reboot: bool = False) -> Router:
+    def restarts(self, *, reboot: bool = False, cleared: bool = False) -> Router:
+        """cleared: it was stopped, and took /tmp/0.db away."""
+        if cleared or reboot:
+            self.scratch = ""
         self.pid = str(int(self.pid) + 1)
         self.started = self.at
         self.boot = f"boot-{self.pid}" if reboot else self.boot
@@ -79,7 +83,7 @@ class Router:
     def answer(self, labels: tuple[str, ...] = ()) -> Exchange:
         self.asked.append(labels)
         written = {label: at for label, (at, _) in self.files.items()}
-        facts = Facts(self.at, 0, self.boot, self.pid, self.started, written, self.after_boot)
+        facts = Facts(self.at, 0, self.boot, self.pid, self.started, written, self.after_boot, self.scratch)
         interval = interval_of(self.interval, 0)
         assert interval is not None
         closed = {label: self.files[label][1] if label in self.files else None for label in labels}

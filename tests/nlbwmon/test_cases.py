@@ -396,7 +396,7 @@ def test_case12_a_stale_file_that_wins_at_a_clean_restart() -> None:
     router.shows(row(ONE, 4_006_880, 0))
     exporter.poll()
     router.at += 60
-    router.restarts().shows(row(ONE, 1_002_032, 0))
+    router.restarts(cleared=True).shows(row(ONE, 1_002_032, 0))
     exporter.poll()
     assert exporter.total() == (6_980, 0)
 
@@ -407,7 +407,7 @@ def test_case13_a_changed_interval_begins_an_empty_period() -> None:
     exporter = Exporter(router)
     exporter.poll()
     router.at += 60
-    router.writes("20261116", row(ONE, 501_100, 0)).restarts().shows(row(ONE, 80, 0))
+    router.writes("20261116", row(ONE, 501_100, 0)).restarts(cleared=True).shows(row(ONE, 80, 0))
     router.interval = "1"
     exporter.poll()
     assert exporter.total() == (80, 0)
@@ -474,3 +474,79 @@ def test_the_life_of_another_router_proves_nothing() -> None:
     exporter.router.at_time(MIDNIGHT).writes(NOV, row(ONE, 6_300, 0)).shows(row(ONE, 70, 0))
     exporter.poll()
     assert exporter.total() == (1_070, 0)
+
+
+def test_case04_killed_after_a_reading_that_no_copy_holds_counts_nothing() -> None:
+    """Ended connections raise rows between two refreshes, and /tmp/0.db is of the last one."""
+    exporter = november()
+    exporter.router.writes(NOV, row(ONE, 2_000, 100)).restarts().shows(row(ONE, 5_950, 500))
+    exporter.poll()
+    assert exporter.total() == (1_000, 0)
+    exporter.router.shows(row(ONE, 6_050, 500))
+    exporter.poll()
+    assert exporter.total() == (1_100, 0)
+
+
+@pytest.mark.parametrize("cleared", [False, True])
+def test_case04_killed_right_after_a_rollover_the_old_period_counts_once(cleared: bool) -> None:
+    """A rollover leaves /tmp/0.db as it was, for a refresh; and a stop may write what came of it into the new file."""
+    exporter = november()
+    router = exporter.router.at_time("2026-12-01T00:00:05").writes(NOV, row(ONE, 6_300, 500)).shows(row(ONE, 20, 0))
+    exporter.poll()
+    assert exporter.total() == (1_320, 0)
+    router.at += 10
+    router.restarts().shows(row(ONE, 6_250, 500))
+    if cleared:
+        router.writes("20261201", row(ONE, 6_250, 500)).restarts(cleared=True)
+    exporter.poll()
+    assert exporter.total() == (1_320, 0)
+    router.shows(row(ONE, 6_400, 500))
+    exporter.poll()
+    assert exporter.total() == (1_470, 0)
+
+
+def test_case04_a_file_that_such_a_daemon_closed_is_not_believed() -> None:
+    exporter = november()
+    router = exporter.router.at_time("2026-12-01T00:00:05").writes(NOV, row(ONE, 6_300, 500)).shows(row(ONE, 20, 0))
+    exporter.poll()
+    router.at += 10
+    router.restarts()
+    router.at_time("2027-01-01T00:00:05").writes("20261201", row(ONE, 9_000, 500)).shows(row(ONE, 7, 0))
+    exporter.poll()
+    assert exporter.total() == (1_320 + 7, 0)
+
+
+def test_case04_after_a_refresh_in_the_new_period_a_kill_costs_nothing() -> None:
+    exporter = november()
+    router = exporter.router.at_time("2026-12-01T00:00:05").writes(NOV, row(ONE, 6_300, 500)).shows(row(ONE, 20, 0))
+    exporter.poll()
+    router.at_time("2026-12-01T00:02").shows(row(ONE, 90, 0))
+    exporter.poll()
+    router.restarts().shows(row(ONE, 130, 0))
+    exporter.poll()
+    assert exporter.total() == (1_300 + 130, 0)
+
+
+def test_case01_rows_that_a_rollover_took_count_once_after_a_start_of_the_exporter() -> None:
+    """The new period had no row yet when it was read last."""
+    exporter = november()
+    router = exporter.router.at_time(MIDNIGHT).writes(NOV, row(ONE, 6_300, 500)).shows()
+    exporter.poll()
+    assert exporter.total() == (1_300, 0)
+    router.at_time("2026-12-01T09:00").restarts(cleared=True).shows(row(ONE, 40, 0))
+    exporter.restart()
+    exporter.poll()
+    assert exporter.total() == (1_300, 0)
+
+
+def test_case06_a_kill_may_bring_back_what_a_full_table_drove_out() -> None:
+    exporter = november()
+    exporter.router.limit = 1
+    exporter.router.shows(row(TWO, 10, 0))
+    exporter.poll()
+    exporter.router.shows(row(ONE, 10, 0))
+    exporter.poll()
+    total = exporter.total()
+    exporter.router.restarts().shows(row(ONE, 6_000, 0))
+    exporter.poll()
+    assert exporter.total() == total

@@ -87,6 +87,21 @@ def test_a_fact_that_is_missing_proves_nothing(tmp_path: Path, what: str, was: s
     assert len(answer.rows) == 15
 
 
+@pytest.mark.parametrize(
+    ("section", "scratch"),
+    [("    417 /tmp/0.db\n\n{}> 0", "417"), ("\n{}> 1", ""), ("\n{}> 2", ""), ("\n{}> 127", None), ("x\n{}> 0", "")],
+)
+def test_the_daemons_own_copy_is_known_by_its_inode(tmp_path: Path, section: str, scratch: str | None) -> None:
+    programs(tmp_path, JSON)
+    begin, end = f"{TOKEN}< scratch-after\n".encode(), f"\n{TOKEN}< files-after".encode()
+    before, _, rest = run(tmp_path).partition(begin)
+    output = before + begin + section.format(TOKEN).encode() + b"\n" + end + rest.partition(end)[2]
+    exchange = read(output, TOKEN)
+    assert isinstance(exchange, Exchange)
+    assert exchange.after.scratch == scratch
+    assert exchange.before.scratch == ""
+
+
 def test_an_interval_that_is_not_known_is_refused(tmp_path: Path) -> None:
     programs(tmp_path, JSON, interval="fortnight")
     with pytest.raises(PayloadError, match="database_interval"):

@@ -35,9 +35,10 @@ def test_no_rows_are_no_sign_that_everybody_left() -> None:
     """Recorded (edge-noevents): `"data":[]` and status 0, before which there were rows."""
     router = Router("2026-11-20T12:00").shows(row(ONE, 1_000, 0))
     exporter = watched(router)
+    whole = exporter.took.complete[CLIENTS]
     router.shows()
     exporter.poll()
-    assert not exporter.took.complete
+    assert exporter.took.complete[CLIENTS] != whole
     assert exporter.memory.counters
     assert not exporter.notices
     for _ in range(PATIENCE):
@@ -118,7 +119,7 @@ def test_case15_a_restored_database_counts_from_its_copy() -> None:
     exporter = Exporter(router)
     exporter.settle()
     router.at += 60
-    router.writes("20261101", row(ONE, 3_000, 0)).restarts().shows(row(ONE, 3_040, 0))
+    router.writes("20261101", row(ONE, 3_000, 0)).restarts(cleared=True).shows(row(ONE, 3_040, 0))
     exporter.poll()
     assert exporter.total() == (40, 0)
 

@@ -13,6 +13,7 @@ facts() {
     q "boot-$1" cat /proc/sys/kernel/random/boot_id
     q "pid-$1" pidof nlbwmon
     q "stat-$1" started
+    q "scratch-$1" ls -i /tmp/0.db
     q "files-$1" written
 }
 started() { for p in $(pidof nlbwmon); do cat "/proc/$p/stat"; done; cat /proc/uptime; }

@@ -38,6 +38,7 @@ class Facts(Struct, frozen=True):
     at: the router's clock, Unix seconds. offset: its local time's, ahead of UTC, in seconds. pids: of nlbwmon, as
     `pidof` writes them. started: when the daemon was started, on the router's clock as it is now; None if not known.
     files: when each period's file was last written, by label. after_boot: seconds from the boot to the daemon's start.
+    scratch: the inode of /tmp/0.db; "" where it is not there, None where nobody could look.
     """
 
     at: float
@@ -47,6 +48,7 @@ class Facts(Struct, frozen=True):
     started: float | None
     files: Mapping[str, float]
     after_boot: float | None = None
+    scratch: str | None = None
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -165,7 +167,8 @@ def _facts(found: Mapping[str, Section], attempt: str) -> Facts | tuple[str, ...
     offset = (int(hours) * 3600 + int(minutes) * 60) * (-1 if sign == b"-" else 1)
     at = float(seconds)
     names = " ".join(sorted(pids[1].decode().split()))
-    return Facts(at, offset, boot[1].decode(), names, at - age, payload.files(files), after_boot)
+    scratch = _scratch(found.get(f"scratch-{attempt}"))
+    return Facts(at, offset, boot[1].decode(), names, at - age, payload.files(files), after_boot, scratch)
 
 
 def _at(found: Mapping[str, Section]) -> float | None:
@@ -177,6 +180,14 @@ def _boot(found: Mapping[str, Section]) -> str | None:
     """The boot's id, where both readings agree on it."""
     boots = {match[1].decode() for name in _ATTEMPTS if (match := _BOOT.match(_text(found, f"boot-{name}")))}
     return boots.pop() if len(boots) == 1 else None
+
+
+def _scratch(section: Section | None) -> str | None:
+    """What `ls -i` says of /tmp/0.db. A status of 1 or 2 is that it is not there, a higher one that there is no ls."""
+    if section is None or section.status > 2:
+        return None
+    inode = re.match(rb"\s*([0-9]{1,20}) ", section.text)
+    return inode[1].decode() if inode and not section.status else ""
 
 
 def _since_boot(text: bytes) -> tuple[float | None, float | None]:

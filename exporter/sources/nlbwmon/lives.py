@@ -9,6 +9,7 @@ daemon was started after it, the daemon is past it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -25,6 +26,12 @@ OFFERED: Final = 20
 SETTLED: Final = 2 * 86_400.0
 SUMMER: Final = 3_600.0
 """A period that began more than SETTLED seconds ago may have begun an hour earlier than the offset of today says."""
+
+SLACK: Final = 5.0
+"""Seconds that a refresh of the daemon may come late."""
+
+CROWDED: Final = 0.9
+"""Share of database_limit from which a refresh may fill the table."""
 
 FIRST: Final = 60.0
 """Seconds after a boot within which a daemon is its first; what another counted before it was no more than that."""
@@ -104,11 +111,18 @@ class Lives:
         self._counts: Counts = {}
         self._closings: tuple[Closing, ...] = ()
         self._left = 0
+        self._behind = False
+        self._resumed = False
+        self._entered = 0
+        self._scratch: str | None = None
+        self._alive = 0.0
         self._evicts = False
         key, *life = resumed.split("|")
-        if key == identity and len(life) == len(_LIFE):
-            self.mark, self.daemon, self._label = resumed, (life[0], life[1]), life[2]
+        if key == identity and len(_LIFE) <= len(life) <= len(_LIFE) + 1:
+            self.mark, self.daemon, self._label = "|".join((key, *life[:3])), (life[0], life[1]), life[2]
             self._restarted, self._unsure = True, False  # for a row that was last taken before this life
+            self._resumed = True
+            self._alive = math.inf if len(life) == len(_LIFE) else 0.0
 
     def ask(self, exchange: Exchange) -> tuple[str, ...]:
         """The labels of the periods that have to be read along with the rows. Raises VoidError."""
@@ -127,6 +141,8 @@ class Lives:
         mark = self._mark(facts, here.period.label)
         if mark != self.mark:
             self._restarted = self._may_go_on(facts, here) or self._may_be_a_copy(exchange, here)
+            restarted = self._restarted and not here.rolled
+            behind = restarted and not self._is_cleared(facts)
             # What closed before the last reading counts no more, but for a counter that was last taken in it. Where old
             # totals may go on, even the order of lives would: then it is left out.
             older = () if self._restarted else self._closings
@@ -134,35 +150,57 @@ class Lives:
             self._closings = (*older, *self._newly_closed(exchange, here)) if self._is_sound(facts, here) else ()
             self._unsure = self.daemon is None
             base = None if here.rolled else exchange.closed.get(here.period.label)
-            unknown = not self._is_sound(facts, here) or self._may_be_a_copy(exchange, here)
+            unknown = (
+                not self._is_sound(facts, here)
+                or self._may_be_a_copy(exchange, here)
+                or (restarted and self._may_be_twice(exchange, here.period.label))
+                or (behind and self._is_crowded(exchange))
+            )
             self._bases = None if unknown else counts_of(base or ())
+            self._behind = behind
             self._left = OFFERED
+        elif self._resumed and facts.started is not None and facts.started < here.period.start:
+            self._bases, self._restarted = {}, False  # who was there before its period began has rolled over into it
         elif self._left:
             self._left -= 1
             if not self._left:
                 self._closings = ()
         self.mark, self.daemon, self._label = mark, (facts.boot, facts.pids), here.period.label
+        self._resumed = False
+        self._entered += 1
+        self._scratch, self._alive = exchange.after.scratch, exchange.after.at
         counts = counts_of(exchange.rows)
         most = max(len(self._counts), len(counts))
         self._evicts = exchange.limit is not None and most >= exchange.limit
         self._counts = counts
 
-    def life(self, key: str) -> Life:
-        """What is proved about the life of a row."""
+    def life(self, key: str, count: Count) -> Life:
+        """What is proved about the life of a row, which shows `count` now."""
         closed = tuple(
             Closed(closing.mark, _base(closing, key), closing.finals[key])
             for closing in self._closings
             if key in closing.finals
         )
-        base = None if self._bases is None else self._bases.get(key, ZERO)
+        base = None if self._bases is None else count if self._behind else self._bases.get(key, ZERO)
         return Life(self.mark, None, base, closed, self._restarted, self._evicts)
 
     @property
     def shared(self) -> Life | None:
         """The life that is every row's, where all are alike: the usual case, and one object for all of them."""
-        if self._closings or self._bases:
+        if self._closings or self._bases or (self._behind and self._left):
             return None
         return Life(self.mark, None, None if self._bases is None else ZERO, (), self._restarted, self._evicts)
+
+    def tentative(self, exchange: Exchange) -> str:
+        """The mark of the reading that was entered last, where it proves of no row that it ended or was not there.
+
+        A life goes on from it, but it is equal to no other.
+        """
+        return f"{self.mark}|{exchange.after.at:.0f} {self._entered}"
+
+    def is_settled(self, exchange: Exchange) -> bool:
+        """Whether a daemon that goes on from this one's /tmp/0.db could have no rows of the period before."""
+        return not self._may_be_twice(exchange, self._label)
 
     @property
     def closed_keys(self) -> frozenset[str]:
@@ -220,6 +258,30 @@ class Lives:
             return False
         return before is None or before[0] != facts.boot
 
+    def _is_cleared(self, facts: Facts) -> bool:
+        """Whether the daemon before took its own copy, /tmp/0.db, away when it stopped, so that nothing went on.
+
+        That is a new file then. A daemon that is killed leaves the old one, which is a refresh behind.
+        """
+        return bool(self._scratch) and facts.scratch is not None and facts.scratch != self._scratch
+
+    def _is_crowded(self, exchange: Exchange) -> bool:
+        """Whether a copy that is a refresh behind may bring back the old value of a row that was driven out since."""
+        most = max(len(self._counts), len(exchange.rows))
+        return exchange.limit is not None and most >= CROWDED * exchange.limit
+
+    def _may_be_twice(self, exchange: Exchange, label: str) -> bool:
+        """Whether a period's rows may be those of the one before it, which its file has as well.
+
+        A rollover leaves /tmp/0.db as it was until the refresh after it. Whoever goes on from there when the daemon was
+        killed by then has all in it again.
+        """
+        facts = exchange.before
+        closed = max((at for older, at in facts.files.items() if older < label), default=None)
+        if closed is None:
+            return False
+        return self._alive < closed + 2 * exchange.refresh + SLACK
+
     def _went_on(self, exchange: Exchange, shown: Period) -> Standing:
         """Where a running daemon stands. It never goes back, whatever clocks and files say (database_archive())."""
         newest = exchange.periods[0]
@@ -239,6 +301,8 @@ class Lives:
 
     def _newly_closed(self, exchange: Exchange, here: Standing) -> list[Closing]:
         facts = exchange.before
+        if self.daemon != (facts.boot, facts.pids) and self._may_be_twice(exchange, self._label):
+            return []
         starts = {period.label: period.start for period in exchange.periods}
         found: list[Closing] = []
         followed = True
@@ -251,7 +315,8 @@ class Lives:
                 followed = followed and not mine
                 continue
             if mine:
-                found.append(Closing(self.mark, None if self._unsure else self._bases, counts_of(rows)))
+                unknown = self._unsure or self._behind
+                found.append(Closing(self.mark, None if unknown else self._bases, counts_of(rows)))
                 continue
             born_by_rollover = followed and facts.started is not None and facts.started < starts[label]
             found.append(Closing(self._mark(facts, label), {} if born_by_rollover else None, counts_of(rows)))

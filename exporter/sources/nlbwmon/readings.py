@@ -7,16 +7,13 @@ from typing import Final
 
 from exporter.model import ZERO, Client, Collection, Count, CounterKey, Life, Poll, Reading, SubjectKey
 from exporter.sources.nlbwmon.exchange import Answer, Exchange
-from exporter.sources.nlbwmon.lives import Lives, closed_since_start, counts_of
+from exporter.sources.nlbwmon.lives import SLACK, Lives, closed_since_start, counts_of
 from exporter.sources.nlbwmon.payload import NO_MAC, Row
 from exporter.sources.nlbwmon.wans import Wans
 from exporter.sources.nlbwmon.watch import Watch
 
 CLOCK_TOLERANCE: Final = 300.0
 """Seconds by which the router's clock may be off ours: more, and its periods prove nothing (reference, §1.5 case 7)."""
-
-SLACK: Final = 5.0
-"""Seconds that a refresh of the daemon may come late."""
 
 PROTOCOL_LIMIT: Final = 64
 """Characters of a protocol's name: it comes from a file on the router."""
@@ -74,13 +71,13 @@ class Readings:
         gone = dict.fromkeys(sorted(self._lives.closed_keys), ZERO)
         shared = self._lives.shared
 
-        def origin(key: str, _: Count) -> Origin:
-            life = shared or self._lives.life(key)
+        def origin(key: str, count: Count) -> Origin:
+            life = shared or self._lives.life(key, count)
             return life, life.base
 
         # Rows that are all gone at once are no sign that everybody left: events may be missing.
-        whole = bool(exchange.rows) or not known
-        complete = {CLIENTS: self._lives.mark} if whole else {}
+        whole = (bool(exchange.rows) or not known) and self._lives.is_settled(exchange)
+        complete = {CLIENTS: self._lives.mark if whole else self._lives.tentative(exchange)}
         return self._poll(exchange, {**gone, **counts}, origin, complete, self._watch.words)
 
     def unproved(
