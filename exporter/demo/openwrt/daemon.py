@@ -55,12 +55,16 @@ class File:
 
 @dataclass(slots=True)
 class Disk:
-    """Where files are. flash: they outlive a boot; else they are in memory. scratch: /tmp/0.db, which no boot keeps."""
+    """Where files are. flash: they outlive a boot; else they are in memory. scratch: /tmp/0.db, which no boot keeps.
+
+    inode: of that, another one each time it is made.
+    """
 
     flash: bool = False
     full: bool = False
     files: dict[str, File] = field(default_factory=dict)
     scratch: dict[Key, Row] | None = None
+    inode: int = 40
 
 
 @dataclass(slots=True)
@@ -229,6 +233,7 @@ class Daemon:
         self._disk.files[label] = File(self._now().clock, rows, closed)
 
     def _hold(self, rows: dict[Key, Row]) -> None:
+        self._disk.inode += self._disk.scratch is None
         self.rows = self._disk.scratch = rows
 
     def _load(self) -> None:

@@ -42,6 +42,8 @@ def facts(router: Router, when: str) -> Iterator[Section]:
     # The 22nd field of /proc/<pid>/stat is when the process began (proc(5)).
     stat = f"{daemon.pid} (nlbwmon) S 1{' 0' * 17} {int(daemon.started * TICKS)} 1400000 200 0\n" if daemon else ""
     yield f"stat-{when}", f"{stat}{router.clock.uptime:.2f} {router.clock.uptime:.2f}\n", 0
+    kept = router.disk.scratch is not None
+    yield f"scratch-{when}", f"{router.disk.inode:>7} /tmp/0.db\n" if kept else "", 0 if kept else 1
     files = sorted(router.disk.files.items())
     lines = (f"{math.floor(file.written)} {_folder(router)}/{label}.db.gz\n" for label, file in files)
     yield f"files-{when}", "".join(lines), 0
