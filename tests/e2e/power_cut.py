@@ -247,15 +247,17 @@ class Home:
         return most
 
     def play(self) -> None:
-        """From the first look to the end."""
+        """From the first look to the end, and for so long without any bytes that everybody has seen the last ones."""
         self._plan()
         end = MIDNIGHT + (DAY if self.story.daily else 0) + self.story.after
         self.start_exporter()
-        while self.now < end:
+        rest = 2 * self.story.interval + self.story.hold + 3 * MINUTE
+        while self.now < end + rest:
             at = self.now + STEP
             self._scrapes_until(at)
             self.router.advance(at)
-            self._use()
+            if at < end:
+                self._use()
             while self._due and self._due[0][0] <= at:
                 self._due.pop(0)[1]()
             if self.exporter is not None:

@@ -104,7 +104,7 @@ class Daemon:
         self._kernel = kernel
         self._truth = truth
         self._next = 0  # the row that is driven out next
-        self._label = 0, 0, ""
+        self._label = -1, 0, ""
         self._refreshed = self._committed = self.started
         self.period = self.today
         self._delete_old()
