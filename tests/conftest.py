@@ -7,7 +7,7 @@ from hypothesis import settings
 
 ROOT = Path(__file__).parent.parent
 
-for folder in ("usr/sbin", "usr/bin"):
+for folder in ("bin", "usr/sbin", "usr/bin"):
     os.environ["PATH"] = f"{ROOT / '.venv/debian' / folder}{os.pathsep}{os.environ['PATH']}"
 
 # The same examples on every run: a change that breaks nothing never fails. `make soak` looks for new ones.

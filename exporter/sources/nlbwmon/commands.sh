@@ -17,7 +17,11 @@ facts() {
     q "files-$1" written
 }
 started() { for p in $(pidof nlbwmon); do cat "/proc/$p/stat"; done; cat /proc/uptime; }
-written() { for f in "${d:-/var/lib/nlbwmon}"/*.db*; do [ -e "$f" ] && echo "$(date -r "$f" +%s) $f"; done; }
+written() {
+    set -- "${d:-/var/lib/nlbwmon}"/[12][0-9][0-9][0-9][0-9][0-9][0-9][0-9].db*
+    [ $# -le 100 ] || shift $(($# - 100))
+    for f; do [ -e "$f" ] && echo "$(date -r "$f" +%s) $f"; done
+}
 period() { m=${1#????}; q "period-$1" nlbw -c "$form" -t "${1%????}-${m%??}-${m#??}"; }
 links() {
     for p in /sys/class/net/*; do
@@ -32,8 +36,8 @@ routes() {
     grep -E '^[^[:space:]]+[[:space:]]00000000[[:space:]]' /proc/net/route
     grep -E '^0{32} 00 ' /proc/net/ipv6_route
 }
-names() { cat /tmp/dhcp.leases; }
-hosts() { cat /etc/hosts /tmp/hosts/*; }
+names() { head -n 10000 /tmp/dhcp.leases; }
+hosts() { cat /etc/hosts /tmp/hosts/* | grep -Ev '^[[:space:]]*(#|$|0\.0\.0\.0|127\.|::1?[[:space:]])' | head -n 10000; }
 q settings settings
 facts before
 for label in $labels; do period "$label"; done
