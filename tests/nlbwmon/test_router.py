@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import socket
 import subprocess
@@ -9,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -209,6 +211,56 @@ def _speak_http(listener: socket.socket) -> None:
         wire, _ = listener.accept()
         with wire:
             wire.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+
+@pytest.mark.parametrize("banner", [b"", b"SSH-2.0-dropbear\r\n"])
+def test_a_handshake_that_stands_still_leaves_no_thread(banner: bytes) -> None:
+    """The library's own timer of 15 seconds would keep the process from ending."""
+    server = Server("dropbear")
+    server.kill()
+    before = set(threading.enumerate())
+    with socket.create_server(("127.0.0.1", server.port)) as silent:
+        speaker = threading.Thread(target=_speak, args=(silent, banner))
+        speaker.start()
+        assert reason(server, timeout=0.5) == "timeout"
+        speaker.join()
+    assert {*threading.enumerate()} <= before
+    server.close()
+
+
+def _speak(listener: socket.socket, banner: bytes) -> None:
+    wire, _ = listener.accept()
+    with wire:
+        wire.sendall(banner)
+        while wire.recv(65_536):
+            continue
+
+
+def test_all_addresses_of_a_name_share_one_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind the last one a server answers; the ones before it take no connection, and do not say so."""
+    server = Server("dropbear")
+    found = socket.getaddrinfo("127.0.0.1", server.port, type=socket.SOCK_STREAM)
+    with contextlib.ExitStack() as full:
+        silent = [_takes_none(full) for _ in range(2)]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [*silent, *found])
+        source = NlbwmonSource(server.settings(timeout=3.0))
+        assert client_readings(source.poll())
+        source.close()
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: silent)
+        began = time.monotonic()
+        assert failed(source).reason == "timeout"
+        assert time.monotonic() - began < 2 * 3.0 - 1.0
+    server.close()
+
+
+def _takes_none(full: contextlib.ExitStack) -> Any:
+    """The address of a listener whose queue is full, as a name would be resolved to it."""
+    listener = full.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+    for _ in range(4):
+        waiting = full.enter_context(socket.socket())
+        waiting.setblocking(False)
+        waiting.connect_ex(listener.getsockname())
+    return socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", listener.getsockname()
 
 
 def test_a_thousand_failures_leave_nothing_behind() -> None:

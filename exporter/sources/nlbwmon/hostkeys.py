@@ -6,14 +6,14 @@ import socket
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from functools import partial
 from typing import Final
 
 import paramiko
 from paramiko.ssh_exception import IncompatiblePeer
 
 from exporter.sources.base import SourceError
-from exporter.sources.nlbwmon import trouble
+from exporter.sources.nlbwmon import trouble, wire
 from exporter.sources.nlbwmon.keys import WEAK
 from exporter.sources.nlbwmon.settings import NlbwmonSettings
 
@@ -23,9 +23,6 @@ KINDS: Final = (
     ("rsa-sha2-512", "rsa-sha2-256"),
 )
 """The best first, and what each kind of key can sign with."""
-
-ENDING: Final = 1.0
-"""Seconds that the library's thread has to end once its socket is shut."""
 
 RSA: Final = "ssh-rsa"
 
@@ -65,14 +62,14 @@ def described(key: paramiko.PKey) -> str:
 def _shown(settings: NlbwmonSettings, kinds: tuple[str, ...], until: float) -> paramiko.PKey:
     """The key of one of these kinds. Raises SourceError, with the reason "protocol" where the router has none."""
     expired = threading.Event()
-    wire: socket.socket | None = None
+    connected: socket.socket | None = None
     try:
-        wire = socket.create_connection((settings.host, settings.port), timeout=_left(until))
-        watchdog = threading.Timer(_left(until), _cut, (wire, expired))
+        connected = wire.dialled(settings.host, settings.port, partial(_left, until))
+        watchdog = threading.Timer(_left(until), _cut, (connected, expired))
         watchdog.daemon = True
         watchdog.start()
         try:
-            return _handshake(wire, kinds, until)
+            return _handshake(connected, kinds, until)
         finally:
             watchdog.cancel()
             watchdog.join()
@@ -81,12 +78,12 @@ def _shown(settings: NlbwmonSettings, kinds: tuple[str, ...], until: float) -> p
             raise trouble.too_slow(settings.where) from None
         raise trouble.in_words(error, settings.where) from None
     finally:
-        if wire:
-            wire.close()
+        if connected:
+            connected.close()
 
 
-def _handshake(wire: socket.socket, kinds: tuple[str, ...], until: float) -> paramiko.PKey:
-    transport = paramiko.Transport(wire, disabled_algorithms=WEAK)
+def _handshake(connected: socket.socket, kinds: tuple[str, ...], until: float) -> paramiko.PKey:
+    transport = paramiko.Transport(connected, disabled_algorithms=WEAK)
     try:
         left = _left(until)
         transport.banner_timeout = transport.handshake_timeout = left
@@ -94,13 +91,8 @@ def _handshake(wire: socket.socket, kinds: tuple[str, ...], until: float) -> par
         transport.start_client(timeout=left)
         return transport.get_remote_server_key()
     finally:
-        with suppress(OSError):
-            wire.shutdown(socket.SHUT_RDWR)
-        transport.close()
-        # Ends a timer of the library's own that a handshake which failed leaves running.
-        transport.packetizer.complete_handshake()
-        if transport.ident is not None:
-            transport.join(ENDING)
+        wire.shut(connected)
+        wire.end(transport)
 
 
 def _left(until: float) -> float:
@@ -110,8 +102,7 @@ def _left(until: float) -> float:
     return left
 
 
-def _cut(wire: socket.socket, expired: threading.Event) -> None:
+def _cut(connected: socket.socket, expired: threading.Event) -> None:
     """The watchdog's: the library's own timeouts begin anew with every byte."""
     expired.set()
-    with suppress(OSError):
-        wire.shutdown(socket.SHUT_RDWR)
+    wire.shut(connected)

@@ -6,17 +6,17 @@ shuts the socket at the deadline, which ends every wait there is.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import socket
 import threading
 import time
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 import paramiko
 
 from exporter.sources.base import SourceError
-from exporter.sources.nlbwmon import trouble
+from exporter.sources.nlbwmon import trouble, wire
 from exporter.sources.nlbwmon.keys import disabled_for, pinned_kinds, private_key
 from exporter.sources.nlbwmon.settings import NlbwmonSettings
 
@@ -32,7 +32,7 @@ logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 class _Connection:
     """An open connection. Freed by `close` alone: the library's thread would live on without it."""
 
-    def __init__(self, settings: NlbwmonSettings, wire: socket.socket, until: float) -> None:
+    def __init__(self, settings: NlbwmonSettings, connected: socket.socket, until: float) -> None:
         self.client = paramiko.SSHClient()
         kinds, key = pinned_kinds(settings), private_key(settings)
         self.client.load_host_keys(settings.known_hosts)
@@ -45,7 +45,7 @@ class _Connection:
                 settings.username,
                 password=settings.password or None,
                 pkey=key,
-                sock=wire,
+                sock=connected,
                 timeout=left,
                 banner_timeout=left,
                 auth_timeout=left,
@@ -53,15 +53,24 @@ class _Connection:
                 look_for_keys=False,
                 allow_agent=False,
                 disabled_algorithms=disabled_for(kinds),
+                transport_factory=partial(_transport, left),
             )
             transport = self.client.get_transport()
             if transport is None:
                 raise EOFError
         except BaseException:
-            self.client.close()
+            wire.shut(connected)
+            self.close()
             raise
         self.transport = transport
         self.fingerprint: str = transport.get_remote_server_key().fingerprint
+
+    def close(self) -> None:
+        """Free all but the socket, which has to be shut already where the other side may stand still."""
+        transport = self.client.get_transport()
+        self.client.close()
+        if transport:
+            wire.end(transport)
 
 
 class Router:
@@ -120,13 +129,13 @@ class Router:
     def close(self) -> None:
         """Free the connection; running a command opens it anew."""
         connection, self._connection = self._connection, None
-        wire, self._wire = self._wire, None
-        if wire:
-            _shut(wire)
+        connected, self._wire = self._wire, None
+        if connected:
+            wire.shut(connected)
         if connection:
-            connection.client.close()
-        if wire:
-            wire.close()
+            connection.close()
+        if connected:
+            connected.close()
 
     def _run(self, command: str) -> bytes:
         connection = self._connected()
@@ -162,10 +171,7 @@ class Router:
 
     def _connected(self) -> _Connection:
         if self._connection is None:
-            address = (self._settings.host, self._settings.port)
-            self._wire = socket.create_connection(address, timeout=self._left())
-            # A poll is a few small messages to and fro, each of which would wait for the one before to be acknowledged.
-            self._wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._wire = wire.dialled(self._settings.host, self._settings.port, self._left)
             self._connection = _Connection(self._settings, self._wire, self._until)
             self.connections += 1
         return self._connection
@@ -179,11 +185,13 @@ class Router:
     def _expire(self) -> None:
         """The watchdog's: from another thread, nothing but the socket is touched."""
         self._expired = True
-        wire = self._wire
-        if wire:
-            _shut(wire)
+        connected = self._wire
+        if connected:
+            wire.shut(connected)
 
 
-def _shut(wire: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        wire.shutdown(socket.SHUT_RDWR)
+def _transport(left: float, sock: socket.socket, **options: Any) -> paramiko.Transport:
+    """One whose handshake has the time that is left (seconds), where the library would allow 15 seconds."""
+    transport = paramiko.Transport(sock, **options)
+    transport.handshake_timeout = left
+    return transport
