@@ -10,6 +10,7 @@ import ipaddress
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -17,6 +18,7 @@ from msgspec import Struct
 
 MOST: Final = 2**63 - 1  # what the state can hold
 NAME_LIMIT: Final = 256  # characters
+LONGEST: Final = 45  # characters of an address
 NO_MAC: Final = "00:00:00:00:00:00"
 """Of an address without a neighbour entry: VPN and routed clients all share it (nlbwmon reference, §0.6)."""
 
@@ -170,9 +172,18 @@ def _row(family: Any, proto: Any, port: Any, mac: Any, ip: Any, *rest: Any) -> R
     return Row(family, proto, port, mac, str(address), rx_bytes, rx_packets, tx_bytes, tx_packets, name)
 
 
-def _address(text: Any) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def _address(text: Any) -> Address | None:
+    return _parsed(text) if isinstance(text, str) and len(text) <= LONGEST and "%" not in text else None
+
+
+@lru_cache(maxsize=8_192)
+def _parsed(text: str) -> Address | None:
+    """A client has many rows, and has them in every poll; to read an address is most of the work of a row."""
     try:
-        return ipaddress.ip_address(text) if isinstance(text, str) and "%" not in text else None
+        return ipaddress.ip_address(text)
     except ValueError:
         return None
 
