@@ -29,14 +29,15 @@ DOUBTS: Final = {
 def polled(runtime: Runtime, changes: Changes, clients: int) -> None:
     """What moved since the poll before, which is still the last one in memory."""
     before, now = runtime.memory.source, changes.source
+    who = "1 client" if clients == 1 else f"{clients} clients"
     if not before.number:
-        log.info("%s: %d clients at the first poll; what moves from here on is counted", runtime.facts.name, clients)
+        log.info("%s: %s at the first poll; what moves from here on is counted", runtime.facts.name, who)
         return
     sums = [count for subject, count in changes.increases.items() if subject.kind == "site"]
     log.info(
-        "%s: %d clients, +%s down, +%s up in %.0f s",
+        "%s: %s, +%s down, +%s up in %.0f s",
         runtime.facts.name,
-        clients,
+        who,
         human_bytes(sum(count.download for count in sums)),
         human_bytes(sum(count.upload for count in sums)),
         now.tick - before.tick,

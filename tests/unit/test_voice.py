@@ -42,7 +42,7 @@ def test_an_outage_is_said_once_for_each_reason_and_its_end_once(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
     bench.poll(one(1000))
-    assert said(caplog, "INFO") == ["home: 1 clients, +0 B down, +0 B up in 30 s"]
+    assert said(caplog, "INFO") == ["home: 1 client at the first poll; what moves from here on is counted"]
     for number in range(10):
         bench.poll(failure("timeout", f"no answer within {number} s; check that it is up"))
         bench.poll(failure("unreachable", "no connection"))
@@ -50,7 +50,7 @@ def test_an_outage_is_said_once_for_each_reason_and_its_end_once(
     bench.poll(one(1500))
     again, polled = said(caplog, "INFO")
     assert again == "home: answers again after 10 min 5 s"
-    assert polled == "home: 1 clients, +500 B down, +0 B up in 630 s"
+    assert polled == "home: 1 client, +500 B down, +0 B up in 630 s"
     bench.poll(failure("timeout", "no answer"))
     assert said(caplog, "WARNING") == ["home: no answer"]
 
