@@ -145,7 +145,7 @@ def test_a_failure_keeps_the_last_values_for_three_intervals(caplog: pytest.LogC
     bench.poll(one(1900))
     assert [record.message for record in caplog.records][-2:] == [
         "home: answers again after 2 min 20 s",
-        "home: 1 clients, +400 B down, +0 B up in 150 s",
+        "home: 1 client, +400 B down, +0 B up in 150 s",
     ]
     assert bench.value(DOWNLOAD) == "900"
     assert bench.value("bandwidth_source_gaps_total") == "1"
