@@ -1,6 +1,7 @@
 """One exchange's text to facts and rows, and the script that a real shell runs."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from exporter.sources.nlbwmon.payload import PayloadError
 from exporter.sources.nlbwmon.readings import Readings
 from tests.nlbwmon.fakes import programs
 from tests.nlbwmon.recorded import COLUMNS, CSV, JSON
-from tests.nlbwmon.router import ONE, Router, row
+from tests.nlbwmon.router import ONE, Router, clock, row
 
 TOKEN = "0123456789abcdef" * 2
 VPN = "10.8.0.3"
@@ -114,6 +115,26 @@ def test_a_restart_while_it_is_read_voids_it() -> None:
     torn = replace(first, after=second.after)
     with pytest.raises(VoidError):
         Readings("key").ask(torn, router.at)
+
+
+def test_a_rollover_while_it_is_read_voids_it(tmp_path: Path) -> None:
+    """The month ends between the facts before and after the rows, and the daemon writes its file then."""
+    programs(tmp_path, JSON)
+    output = run(tmp_path)
+    november, december = clock("2026-11-30T23:59:59"), clock("2026-12-01T00:00:01")
+    for attempt, at, written in ("before", november, november - 86_400), ("after", december, december):
+        facts = {
+            "date": f"{at:.0f} +0000",
+            "stat": f"1 (nlbwmon) S {'1 ' * 18}100 1 1\n900000.00 1.00",
+            "files": f"{written:.0f} /db/20261101.db.gz",
+        }
+        for name, text in facts.items():
+            section = rf"(?s)({TOKEN}< {name}-{attempt}\n).*?(\n{TOKEN}> )".encode()
+            output = re.sub(section, rb"\g<1>" + text.encode() + rb"\2", output)
+    exchange = read(output, TOKEN)
+    assert isinstance(exchange, Exchange)
+    with pytest.raises(VoidError):
+        Readings("key").ask(exchange, december)
 
 
 def test_facts_of_clients() -> None:

@@ -73,7 +73,8 @@ class Answer(Struct, frozen=True, kw_only=True):
 class Exchange(Answer, frozen=True, kw_only=True):
     """One that has all the facts.
 
-    before, after: the facts around the rows. periods: the running one by the router's clock and those before it.
+    before, after: the facts around the rows. periods: the running one by the router's clock and those before it; after
+    the rows, so that it is there where one began while they were read.
     closed: rows by the label that was asked for, None where nlbwmon has no data of that period.
     """
 
@@ -134,10 +135,10 @@ def read(output: bytes, token: str, form: Format = "json") -> Answer:
     )
     if missing or known is None or isinstance(before, tuple) or isinstance(after, tuple):
         return answer
-    interval = interval_of(settings.get("database_interval", "1"), before.offset)
+    interval = interval_of(settings.get("database_interval", "1"), after.offset)
     if interval is None:
         raise PayloadError("database_interval is none that is known")
-    shown = tuple(periods(interval, before.at, before.offset, LOOK_BACK))
+    shown = tuple(periods(interval, after.at, after.offset, LOOK_BACK))
     return Exchange(**structs.asdict(answer), before=before, after=after, periods=shown, closed=closed)
 
 
