@@ -598,3 +598,19 @@ def test_a_file_that_is_overwritten_costs_nothing() -> None:
     exporter.router.writes(NOV, row(ONE, 60, 0)).shows(row(ONE, 70, 0))
     exporter.poll()
     assert exporter.total() == (total + 30, 0)
+
+
+def test_case07_rows_loaded_while_the_clock_was_ahead_are_not_counted_again() -> None:
+    """The clock was two days ahead, so the stop before a boot wrote October's last day's rows into November's file."""
+    router = Router("2026-10-30T12:00").shows(row(ONE, 5_000, 0))
+    exporter = Exporter(router)
+    exporter.settle()
+    router.at += 60
+    router.writes(NOV, row(ONE, 5_000, 0)).restarts(reboot=True)
+    for _ in range(3):
+        router.at += 40
+        exporter.poll()
+    assert exporter.total() == (0, 0)
+    router.shows(row(ONE, 5_070, 0))
+    exporter.poll()
+    assert exporter.total() == (70, 0)

@@ -10,6 +10,7 @@ daemon was started after it, the daemon is past it.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
 from typing import Final
 
@@ -244,7 +245,11 @@ class Lives:
     @staticmethod
     def _is_sound(facts: Facts, here: Standing) -> bool:
         """Whether what a life was loaded with is its own. Else nothing counts until the next reading."""
-        return here.rolled or _is_its_own(facts, here.period.label)
+        if here.rolled:
+            return True
+        # A file of a day to come was written, and may have been loaded, while the clock was ahead.
+        today = time.strftime("%Y%m%d", time.gmtime(facts.at + facts.offset))
+        return _is_its_own(facts, here.period.label) and not any(label > today for label in facts.files)
 
     @staticmethod
     def _began_anew(exchange: Exchange, here: Standing) -> bool:
@@ -282,13 +287,14 @@ class Lives:
     def _watch_file(self, exchange: Exchange, label: str, *, is_new: bool) -> None:
         """Look whether the period's file is one that the daemon was not loaded with, as it was not there in time.
 
-        The rows are below it then, or it came to light later than the daemon, and is older.
+        The rows are below it then, or it came to light later than the daemon, and is older. Who closed a period since
+        the start has written a file, and adds none any more.
         """
         facts, rows = exchange.before, exchange.closed.get(label)
         written = facts.files.get(label)
         if is_new or written is not None:
             self._foreign = self._foreign if not is_new and written == self._foreign else None
-        if written is not None and self._foreign is None:
+        if written is not None and self._foreign is None and not closed_since_start(facts, label):
             older = facts.started is not None and written < facts.started
             if is_new and rows and _fell(counts_of(rows), counts_of(exchange.rows), None):
                 self._foreign, self._in_foreign = written, counts_of(rows)
