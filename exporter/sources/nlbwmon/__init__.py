@@ -61,8 +61,7 @@ class NlbwmonSource:
                 return self._read()
             except VoidError:
                 continue
-        remedy = "`logread -e nlbwmon` on the router says why"
-        raise SourceError("protocol", f"{self._settings.where}: nlbwmon restarts whenever it is read", remedy=remedy)
+        raise SourceError("protocol", f"{self._settings.where}: nlbwmon restarts whenever it is read")
 
     def close(self) -> None:
         """Free the connection."""
@@ -146,5 +145,4 @@ class NlbwmonSource:
         return read(self._router.run(script(token, labels, self._form)), token, self._form)
 
     def _unusable(self, error: PayloadError) -> SourceError:
-        remedy = "check that it is an OpenWrt router, and `uci show nlbwmon` there"
-        return SourceError("protocol", f"{self._settings.where}: {error}", remedy=remedy)
+        return SourceError("protocol", f"{self._settings.where}: {error}", remedy="check that it is an OpenWrt router")
