@@ -550,3 +550,67 @@ def test_case06_a_kill_may_bring_back_what_a_full_table_drove_out() -> None:
     exporter.router.restarts().shows(row(ONE, 6_000, 0))
     exporter.poll()
     assert exporter.total() == total
+
+
+def late_storage(*, before: bool) -> Exporter:
+    """The file is on a disk that is there only after the daemon. before: it was looked at in between."""
+    exporter = Exporter(Router("2026-11-20T12:00").shows(row(ONE, 5_000, 500)))
+    exporter.settle()
+    exporter.router.writes(NOV, row(ONE, 6_000, 500)).shows(row(ONE, 6_000, 500))
+    exporter.poll()
+    disk = dict(exporter.router.files)
+    exporter.router.at += 60
+    exporter.router.restarts(reboot=True).shows(row(ONE, 40, 0))
+    if before:
+        exporter.router.files.clear()
+        exporter.poll()
+        assert exporter.total() == (1_040, 0)
+    exporter.router.files.update(disk)
+    exporter.poll()
+    exporter.router.at += 30
+    exporter.poll()
+    return exporter
+
+
+@pytest.mark.parametrize("before", [False, True])
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_file_that_is_added_to_the_rows_later_is_not_counted_again(before: bool, restarted: bool) -> None:
+    """From source: a daemon that found no file adds one that is there at its first commit (save_persistent())."""
+    exporter = late_storage(before=before)
+    total = exporter.total()[0]
+    if restarted:
+        exporter.restart()
+        exporter.poll()
+    exporter.router.at += 30
+    exporter.router.writes(NOV, row(ONE, 6_060, 500)).shows(row(ONE, 6_070, 500))
+    exporter.poll()
+    assert exporter.total() == (total, 0)
+    exporter.restart()
+    exporter.router.shows(row(ONE, 6_100, 500))
+    exporter.poll()
+    assert exporter.total() == (total + 30, 0)
+
+
+def test_a_file_that_is_overwritten_costs_nothing() -> None:
+    exporter = late_storage(before=False)
+    total = exporter.total()[0]
+    exporter.router.at += 30
+    exporter.router.writes(NOV, row(ONE, 60, 0)).shows(row(ONE, 70, 0))
+    exporter.poll()
+    assert exporter.total() == (total + 30, 0)
+
+
+def test_case07_rows_loaded_while_the_clock_was_ahead_are_not_counted_again() -> None:
+    """The clock was two days ahead, so the stop before a boot wrote October's last day's rows into November's file."""
+    router = Router("2026-10-30T12:00").shows(row(ONE, 5_000, 0))
+    exporter = Exporter(router)
+    exporter.settle()
+    router.at += 60
+    router.writes(NOV, row(ONE, 5_000, 0)).restarts(reboot=True)
+    for _ in range(3):
+        router.at += 40
+        exporter.poll()
+    assert exporter.total() == (0, 0)
+    router.shows(row(ONE, 5_070, 0))
+    exporter.poll()
+    assert exporter.total() == (70, 0)

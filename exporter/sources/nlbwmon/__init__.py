@@ -61,7 +61,8 @@ class NlbwmonSource:
                 return self._read()
             except VoidError:
                 continue
-        raise SourceError("protocol", f"{self._settings.where}: nlbwmon restarts whenever it is read")
+        remedy = "`logread -e nlbwmon` on the router says why"
+        raise SourceError("protocol", f"{self._settings.where}: nlbwmon restarts whenever it is read", remedy=remedy)
 
     def close(self) -> None:
         """Free the connection."""
@@ -145,4 +146,5 @@ class NlbwmonSource:
         return read(self._router.run(script(token, labels, self._form)), token, self._form)
 
     def _unusable(self, error: PayloadError) -> SourceError:
-        return SourceError("protocol", f"{self._settings.where}: {error}", remedy="check that it is an OpenWrt router")
+        remedy = "check that it is an OpenWrt router, and `uci show nlbwmon` there"
+        return SourceError("protocol", f"{self._settings.where}: {error}", remedy=remedy)

@@ -10,6 +10,7 @@ daemon was started after it, the daemon is past it.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
 from typing import Final
 
@@ -37,6 +38,7 @@ FIRST: Final = 60.0
 """Seconds after a boot within which a daemon is its first; what another counted before it was no more than that."""
 
 _LIFE: Final = "boot", "pids", "label"  # what a mark holds beside the host key
+_MERGED: Final = "+"  # behind the label, where a file was added to the rows of this life
 
 Counts = Mapping[str, Count]
 
@@ -114,12 +116,19 @@ class Lives:
         self._behind = False
         self._resumed = False
         self._entered = 0
+        self._life = ""
+        self._merged = ""
+        self._foreign: float | None = None
+        self._in_foreign: Counts = {}
+        self._had_file = False
         self._scratch: str | None = None
         self._alive = 0.0
         self._evicts = False
         key, *life = resumed.split("|")
         if key == identity and len(_LIFE) <= len(life) <= len(_LIFE) + 1:
-            self.mark, self.daemon, self._label = "|".join((key, *life[:3])), (life[0], life[1]), life[2]
+            self.mark, self.daemon, self._label = "|".join((key, *life[:3])), (life[0], life[1]), life[2][:8]
+            self._merged = life[2][8:]
+            self._life = self.mark.removesuffix(self._merged)
             self._restarted, self._unsure = True, False  # for a row that was last taken before this life
             self._resumed = True
             self._alive = math.inf if len(life) == len(_LIFE) else 0.0
@@ -127,7 +136,7 @@ class Lives:
     def ask(self, exchange: Exchange) -> tuple[str, ...]:
         """The labels of the periods that have to be read along with the rows. Raises VoidError."""
         here = self._stand(exchange)
-        if self._mark(exchange.before, here.period.label) == self.mark:
+        if self._mark(exchange.before, here.period.label) == self._life:
             return ()
         base = () if here.rolled else (here.period.label,)
         return (*self._closed(exchange, here), *base)
@@ -138,8 +147,8 @@ class Lives:
         if self._began_anew(exchange, here):
             here = Standing(here.period, rolled=True)
         facts = exchange.before
-        mark = self._mark(facts, here.period.label)
-        if mark != self.mark:
+        life = self._mark(facts, here.period.label)
+        if life != self._life:
             self._restarted = self._may_go_on(facts, here) or self._may_be_a_copy(exchange, here)
             restarted = self._restarted and not here.rolled
             behind = restarted and not self._is_cleared(facts)
@@ -155,17 +164,23 @@ class Lives:
                 or self._may_be_a_copy(exchange, here)
                 or (restarted and self._may_be_twice(exchange, here.period.label))
                 or (behind and self._is_crowded(exchange))
+                or (restarted and self._foreign is not None)
             )
             self._bases = None if unknown else counts_of(base or ())
             self._behind = behind
-            self._left = OFFERED
+            self._left, self._merged = OFFERED, ""
+        elif self._has_merged(exchange):
+            self._bases, self._closings, self._restarted = None, (), False
+            self._merged += _MERGED
         elif self._resumed and facts.started is not None and facts.started < here.period.start:
             self._bases, self._restarted = {}, False  # who was there before its period began has rolled over into it
         elif self._left:
             self._left -= 1
             if not self._left:
                 self._closings = ()
-        self.mark, self.daemon, self._label = mark, (facts.boot, facts.pids), here.period.label
+        self._watch_file(exchange, here.period.label, is_new=life != self._life)
+        self._life, self.mark = life, life + self._merged
+        self.daemon, self._label = (facts.boot, facts.pids), here.period.label
         self._resumed = False
         self._entered += 1
         self._scratch, self._alive = exchange.after.scratch, exchange.after.at
@@ -230,7 +245,11 @@ class Lives:
     @staticmethod
     def _is_sound(facts: Facts, here: Standing) -> bool:
         """Whether what a life was loaded with is its own. Else nothing counts until the next reading."""
-        return here.rolled or _is_its_own(facts, here.period.label)
+        if here.rolled:
+            return True
+        # A file of a day to come was written, and may have been loaded, while the clock was ahead.
+        today = time.strftime("%Y%m%d", time.gmtime(facts.at + facts.offset))
+        return _is_its_own(facts, here.period.label) and not any(label > today for label in facts.files)
 
     @staticmethod
     def _began_anew(exchange: Exchange, here: Standing) -> bool:
@@ -264,6 +283,33 @@ class Lives:
         That is a new file then. A daemon that is killed leaves the old one, which is a refresh behind.
         """
         return bool(self._scratch) and facts.scratch is not None and facts.scratch != self._scratch
+
+    def _watch_file(self, exchange: Exchange, label: str, *, is_new: bool) -> None:
+        """Look whether the period's file is one that the daemon was not loaded with, as it was not there in time.
+
+        The rows are below it then, or it came to light later than the daemon, and is older. Who closed a period since
+        the start has written a file, and adds none any more.
+        """
+        facts, rows = exchange.before, exchange.closed.get(label)
+        written = facts.files.get(label)
+        if is_new or written is not None:
+            self._foreign = self._foreign if not is_new and written == self._foreign else None
+        if written is not None and self._foreign is None and not closed_since_start(facts, label):
+            older = facts.started is not None and written < facts.started
+            if is_new and rows and _fell(counts_of(rows), counts_of(exchange.rows), None):
+                self._foreign, self._in_foreign = written, counts_of(rows)
+            elif older and (self._resumed or not (is_new or self._had_file)):
+                self._foreign, self._in_foreign = written, {}
+        self._had_file = written is not None
+
+    def _has_merged(self, exchange: Exchange) -> bool:
+        """Whether the daemon has written a file that it was not loaded with.
+
+        It adds what that holds to its rows first (save_persistent() in nlbwmon.c), unless it rolled over before.
+        """
+        if exchange.before.files.get(self._label, self._foreign) == self._foreign:
+            return False
+        return self._foreign is not None and not _fell(self._in_foreign, counts_of(exchange.rows), None)
 
     def _is_crowded(self, exchange: Exchange) -> bool:
         """Whether a copy that is a refresh behind may bring back the old value of a row that was driven out since."""
@@ -301,7 +347,8 @@ class Lives:
 
     def _newly_closed(self, exchange: Exchange, here: Standing) -> list[Closing]:
         facts = exchange.before
-        if self.daemon != (facts.boot, facts.pids) and self._may_be_twice(exchange, self._label):
+        gone = self.daemon != (facts.boot, facts.pids)
+        if self._foreign is not None or (gone and self._may_be_twice(exchange, self._label)):
             return []
         starts = {period.label: period.start for period in exchange.periods}
         found: list[Closing] = []
