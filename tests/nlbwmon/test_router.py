@@ -20,6 +20,7 @@ from exporter.sources.nlbwmon import NlbwmonSource
 from exporter.sources.nlbwmon.router import Router
 from tests.nlbwmon.fakes import programs
 from tests.nlbwmon.recorded import CSV
+from tests.e2e.stack import eventually
 from tests.nlbwmon.servers import PASSWORD, Kind, Server
 
 KINDS: tuple[Kind, ...] = ("openssh", "dropbear")
@@ -224,7 +225,7 @@ def test_a_handshake_that_stands_still_leaves_no_thread(banner: bytes) -> None:
         speaker.start()
         assert reason(server, timeout=0.5) == "timeout"
         speaker.join()
-    assert {*threading.enumerate()} <= before
+    eventually("no thread is left", lambda: {*threading.enumerate()} <= before, within=5)
     server.close()
 
 
