@@ -18,9 +18,9 @@ from exporter.model import Poll, Reading
 from exporter.sources.base import SourceError
 from exporter.sources.nlbwmon import NlbwmonSource
 from exporter.sources.nlbwmon.router import Router
+from tests.e2e.stack import eventually
 from tests.nlbwmon.fakes import programs
 from tests.nlbwmon.recorded import CSV
-from tests.e2e.stack import eventually
 from tests.nlbwmon.servers import PASSWORD, Kind, Server
 
 KINDS: tuple[Kind, ...] = ("openssh", "dropbear")
