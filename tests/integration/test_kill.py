@@ -32,7 +32,7 @@ from tests.scripted import ManualClock, ScriptedSource, facts, poll, reading
 PACKAGE = str(Path(exporter.__file__).parent)
 OLD, NEW = "02:00:00:00:00:01", "02:00:00:00:00:02"
 HOLD = 5.0
-STRIDE = 1 if os.environ.get("SOAK") else 23
+STRIDE = 1 if os.environ.get("SOAK") else 41
 
 
 class Scenario(NamedTuple):
