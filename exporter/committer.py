@@ -32,9 +32,6 @@ from exporter.privacy import OPEN, Privacy
 from exporter.runtime import Health, Runtime, SourceFacts
 from exporter.series import Plan, Scrapes, Stage
 from exporter.store import StateError
-from exporter.voice import human_bytes
-
-__all__ = ["Committer", "EndedError", "Failure", "Outcome", "Success", "human_bytes", "marks_of"]
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,8 @@ from typing import NamedTuple
 from msgspec import Struct
 
 NO_MAC = "00:00:00:00:00:00"
-"""What stands in a key for the MAC that a router does not know."""
+"""What stands in a key for the MAC that a router does not know: VPN and routed clients all share it (nlbwmon reference,
+§0.6)."""
 
 
 class CounterKey(NamedTuple):

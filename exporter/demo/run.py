@@ -21,7 +21,7 @@ from rich.progress import track
 from rich.table import Table
 
 from exporter.clock import Clock
-from exporter.committer import Committer, Outcome, human_bytes
+from exporter.committer import Committer, Outcome
 from exporter.demo.controller import DemoController
 from exporter.demo.life import household
 from exporter.demo.network import NOTHING, Bytes, Network
@@ -38,6 +38,7 @@ from exporter.sources import Source
 from exporter.sources.nlbwmon import NlbwmonSource
 from exporter.sources.unifi import UnifiSettings, UnifiSource
 from exporter.store import State
+from exporter.voice import human_bytes
 
 HOME, ATTIC = "demo-home", "demo-attic"
 BANNER = "This is a demo: a simulated network, none of these numbers are real."

@@ -11,9 +11,9 @@ from typing import Final
 
 from exporter import machine
 from exporter.check import Finding, Level
-from exporter.committer import human_bytes
 from exporter.store import database
 from exporter.store.errors import StateError
+from exporter.voice import human_bytes
 
 FULL: Final = 50 << 20
 SCARCE: Final = 1 << 30

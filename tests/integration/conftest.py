@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -32,3 +33,13 @@ def console(flavour: Flavour, network: Network) -> Iterator[DemoController]:
 def connect(console: DemoController) -> Iterator[Connect]:
     with connections(console) as source:
         yield source
+
+
+@pytest.fixture
+def own_log() -> Iterator[None]:
+    """The command line sets the log of the whole process up: put back what was there."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import re
 import socket
@@ -86,14 +85,7 @@ CASES = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _own_log() -> Iterator[None]:
-    """The command line sets the log of the whole process up: put back what was there."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
+pytestmark = pytest.mark.usefixtures("own_log")
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
 import subprocess
 import time
@@ -29,14 +28,7 @@ README = (ROOT / "README.md").read_text()
 TYPED = re.compile(r"`bandwidth-exporter ((?:pin|check|run)[^`]*)`")
 
 
-@pytest.fixture(autouse=True)
-def _own_log() -> Iterator[None]:
-    """The command line sets the log of the whole process up: put back what was there."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
+pytestmark = pytest.mark.usefixtures("own_log")
 
 
 @contextmanager

@@ -19,9 +19,6 @@ from msgspec import Struct
 MOST: Final = 2**63 - 1  # what the state can hold
 NAME_LIMIT: Final = 256  # characters
 LONGEST: Final = 45  # characters of an address
-NO_MAC: Final = "00:00:00:00:00:00"
-"""Of an address without a neighbour entry: VPN and routed clients all share it (nlbwmon reference, §0.6)."""
-
 _NUMBERS: Final = ("family", "port", "rx_bytes", "rx_pkts", "tx_bytes", "tx_pkts")
 _COLUMNS: Final = ("family", "proto", "port", "mac", "ip", "rx_bytes", "rx_pkts", "tx_bytes", "tx_pkts", "layer7")
 _is_mac = re.compile(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}").fullmatch

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from exporter.model import ZERO, Client, Collection, Count, CounterKey, Life, Poll, Reading, SubjectKey
+from exporter.model import NO_MAC, ZERO, Client, Collection, Count, CounterKey, Life, Poll, Reading, SubjectKey
 from exporter.sources.nlbwmon.exchange import Answer, Exchange
 from exporter.sources.nlbwmon.lives import SLACK, Lives, closed_since_start, counts_of
-from exporter.sources.nlbwmon.payload import NO_MAC, Row
+from exporter.sources.nlbwmon.payload import Row
 from exporter.sources.nlbwmon.wans import Wans
 from exporter.sources.nlbwmon.watch import Watch
 
