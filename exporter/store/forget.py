@@ -29,6 +29,7 @@ _HISTORY = (
     "DELETE FROM hourly WHERE subject = ?",
     "DELETE FROM daily WHERE subject = ?",
     "DELETE FROM gap WHERE subject = ?",
+    "DELETE FROM event WHERE subject = ?",
     "DELETE FROM outbox WHERE subject = ?",
 )
 """Every table whose rows name a subject."""

@@ -100,6 +100,8 @@ subject = Table(
     # What the total was before there was an archive.
     Column("opening_download", BigInteger, nullable=False, server_default="0"),
     Column("opening_upload", BigInteger, nullable=False, server_default="0"),
+    # Unix seconds at which a client was first seen. NULL: it was there before anybody looked, or it is no client.
+    Column("since", BigInteger),
     UniqueConstraint("source", "kind", "site", "key", name="subject_name"),
 )
 
@@ -133,6 +135,18 @@ gap = _history(
     "gap",
     Column("began", BigInteger, primary_key=True, autoincrement=False),
     Column("ended", BigInteger, nullable=False),
+)
+
+# How often something happened to a subject in five minutes (exporter.events).
+event = Table(
+    "event",
+    metadata,
+    _bucket(),
+    Column("subject", BigInteger, primary_key=True, autoincrement=False),
+    Column("reason", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Index("event_reason", "reason", "bucket"),
+    sqlite_with_rowid=False,
 )
 
 outbox = Table(

@@ -20,7 +20,7 @@ KEY: Final = 0x42574558
 PATIENCE: Final = 60
 """Seconds to wait for another migration, or for an exporter in the middle of a batch."""
 
-TABLES: Final = ("exporter", "subject", "calendar", "usage", "hourly", "daily", "gap")
+TABLES: Final = ("exporter", "subject", "calendar", "usage", "hourly", "daily", "gap", "event")
 """What an exporter writes to."""
 
 READ: Final = (
