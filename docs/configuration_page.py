@@ -11,7 +11,18 @@ from pydantic.fields import FieldInfo
 
 from exporter.config.checks import SECRETS
 from exporter.config.scalars import Scalar, scalar_of
-from exporter.config.schema import Archive, Config, Contract, KnownClient, Limits, Privacy, Quota, Retention, Web
+from exporter.config.schema import (
+    Alerts,
+    Archive,
+    Config,
+    Contract,
+    KnownClient,
+    Limits,
+    Privacy,
+    Quota,
+    Retention,
+    Web,
+)
 from exporter.config.sources import NlbwmonSource, Polled, Section, UnifiSource
 
 PAGE: Final = Path(__file__).parent / "configuration.md"
@@ -83,6 +94,7 @@ GROUPS: Final = (
     Group("wans", _described(Config, "wans"), "wans[].", Contract),
     Group("clients", _described(Config, "clients"), "clients[].", KnownClient),
     Group("quotas", _described(Config, "quotas"), "quotas[].", Quota),
+    Group("alerts", _described(Config, "alerts"), "alerts.", Alerts),
     Group("archive", _described(Config, "archive"), "archive.", Archive),
     Group("archive.retention", _described(Archive, "retention"), "archive.retention.", Retention),
 )

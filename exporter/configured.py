@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, overload
 
+from exporter import metrics
 from exporter.accounting.periods import Cycle
 from exporter.accounting.quotas import Quota
+from exporter.metrics import Family
 from exporter.model import Contract
 from exporter.naming import People, Person
 from exporter.runtime import SourceFacts
@@ -18,12 +20,16 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from exporter.config import Config, NlbwmonSource, SourceEntry, UnifiSource
+    from exporter.config.schema import Alerts
     from exporter.config.schema import Quota as QuotaEntry
     from exporter.sources.nlbwmon import NlbwmonSettings
     from exporter.sources.unifi import UnifiSettings
 
 SCOPES: Final[Mapping[str, str]] = {"unifi": "attached", "nlbwmon": "internet"}
 """What each kind of source meters; the label `scope` of bandwidth_source_info."""
+
+Thresholds = Mapping[Family, float | None]
+"""Gauges without labels; None: not set."""
 
 
 @overload
@@ -71,6 +77,23 @@ def _quota(entry: QuotaEntry, zone: ZoneInfo) -> Quota:
         source, subject = subject, ""
     cycle = Cycle(entry.reset, zone)
     return Quota(entry.name, scope, cycle, entry.limit, source, site, subject, entry.count, entry.thresholds)
+
+
+def thresholds_of(alerts: Alerts) -> Thresholds:
+    """What the rules of Prometheus compare with: bytes, bytes per second, seconds, shares and counts."""
+    return {
+        metrics.THRESHOLD_CLIENT_DOWNLOAD: alerts.client_download,
+        metrics.THRESHOLD_CLIENT_UPLOAD: alerts.client_upload,
+        metrics.THRESHOLD_CLIENT_DAY: alerts.client_day,
+        metrics.THRESHOLD_WAN_UTILISATION: alerts.wan_utilisation,
+        metrics.THRESHOLD_POLL_DURATION: alerts.poll_duration,
+        metrics.THRESHOLD_STALE: alerts.stale_after,
+        metrics.THRESHOLD_UNUSUAL: alerts.unusual,
+        metrics.THRESHOLD_UNUSUAL_BYTES: alerts.unusual_from,
+        metrics.THRESHOLD_RESETS: alerts.resets,
+        metrics.THRESHOLD_ROWS: alerts.nlbwmon_rows,
+        metrics.THRESHOLD_ARCHIVE_LAG: alerts.archive_lag,
+    }
 
 
 def _contracts(config: Config, source: str) -> tuple[Contract, ...]:

@@ -552,6 +552,53 @@ ARCHIVE_FAILURES = Family(
     "Tries to feed the archive in PostgreSQL that failed; their rows are sent with a later one.",
     "the thread that feeds it",
 )
+
+
+def _threshold(what: str, help_: str, key: str, note: str = "") -> Family:
+    return Family(f"bandwidth_threshold_{what}", "gauge", (), help_, f"config: `alerts.{key}`", note)
+
+
+UNSET = "Without a value in the configuration it is not there, and nothing is told."
+THRESHOLD_CLIENT_DOWNLOAD = _threshold(
+    "client_download_bytes_per_second",
+    "The download of a client above which you want to be told.",
+    "client_download",
+    UNSET,
+)
+THRESHOLD_CLIENT_UPLOAD = _threshold(
+    "client_upload_bytes_per_second", "The upload of a client above which you want to be told.", "client_upload", UNSET
+)
+THRESHOLD_CLIENT_DAY = _threshold(
+    "client_day_bytes", "The bytes of a client in 24 hours above which you want to be told.", "client_day", UNSET
+)
+THRESHOLD_WAN_UTILISATION = _threshold(
+    "wan_utilisation_ratio", "The share of what is paid for above which a line counts as full.", "wan_utilisation"
+)
+THRESHOLD_POLL_DURATION = _threshold(
+    "poll_duration_ratio", "The share of the interval above which a poll counts as slow.", "poll_duration"
+)
+THRESHOLD_STALE = _threshold(
+    "source_stale_intervals",
+    "Intervals without a poll that succeeded, after which a source counts as stale.",
+    "stale_after",
+)
+THRESHOLD_UNUSUAL = _threshold(
+    "client_unusual_ratio", "How much more than in the same hour of past weeks counts as unusual.", "unusual"
+)
+THRESHOLD_UNUSUAL_BYTES = _threshold(
+    "client_unusual_bytes", "The bytes of a client in an hour below which nothing counts as unusual.", "unusual_from"
+)
+THRESHOLD_RESETS = _threshold(
+    "client_resets_per_hour",
+    "Restarts of counters in an hour, for each client, above which you want to be told.",
+    "resets",
+)
+THRESHOLD_ROWS = _threshold(
+    "nlbwmon_rows_ratio", "The share of its table above which a router's counts as nearly full.", "nlbwmon_rows"
+)
+THRESHOLD_ARCHIVE_LAG = _threshold(
+    "archive_lag_seconds", "How far the archive in PostgreSQL may be behind.", "archive_lag"
+)
 OWN_FAMILIES = (
     BUILD_INFO,
     COMMIT_FAILURES,
@@ -561,5 +608,16 @@ OWN_FAMILIES = (
     ARCHIVE_LAG,
     ARCHIVE_PENDING,
     ARCHIVE_FAILURES,
+    THRESHOLD_CLIENT_DOWNLOAD,
+    THRESHOLD_CLIENT_UPLOAD,
+    THRESHOLD_CLIENT_DAY,
+    THRESHOLD_WAN_UTILISATION,
+    THRESHOLD_POLL_DURATION,
+    THRESHOLD_STALE,
+    THRESHOLD_UNUSUAL,
+    THRESHOLD_UNUSUAL_BYTES,
+    THRESHOLD_RESETS,
+    THRESHOLD_ROWS,
+    THRESHOLD_ARCHIVE_LAG,
 )
 """About the process, kept by prometheus-client, which adds its own process_* families."""

@@ -29,7 +29,7 @@ from exporter.accounts import Accounts, Terms
 from exporter.clock import Clock
 from exporter.committer import Committer, EndedError
 from exporter.config.values import Listen
-from exporter.configured import people_of, quotas_of, target_of
+from exporter.configured import Thresholds, people_of, quotas_of, target_of, thresholds_of
 from exporter.exposition import Exposition, Page
 from exporter.fleet import Fleet, Planned, fixed
 from exporter.logs import FAULT, fault_words
@@ -70,7 +70,7 @@ class Settings(Struct, frozen=True):
 
     names, hash_mac: see exporter.privacy. web_config: the file for TLS and passwords. zone: by whose midnight days
     begin. zone_trouble: "" or why that is not what one would expect. retention: how long history is kept. quotas: see
-    exporter.accounts. archive: the PostgreSQL to feed, if any.
+    exporter.accounts. thresholds: see exporter.configured. archive: the PostgreSQL to feed, if any.
     """
 
     host: str
@@ -87,6 +87,7 @@ class Settings(Struct, frozen=True):
     zone_trouble: str = ""
     retention: Retention = Retention()
     quotas: tuple[Quota, ...] = ()
+    thresholds: Thresholds = {}
     archive: Target | None = None
 
 
@@ -98,12 +99,14 @@ class Own(Collector):
         commit_failures: Callable[[], int],
         reloaded: Callable[[], Reloaded],
         archive: Callable[[], Condition | None] = lambda: None,
+        thresholds: Callable[[], Thresholds] = dict,
         wall: Callable[[], float] = time.time,
     ) -> None:
         """archive: None where no PostgreSQL is fed."""
         self._commit_failures = commit_failures
         self._reloaded = reloaded
         self._archive = archive
+        self._thresholds = thresholds
         self._wall = wall
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -132,6 +135,9 @@ class Own(Collector):
                 yield GaugeMetricFamily(family.name, family.help, value=value)
             failures = metrics.ARCHIVE_FAILURES
             yield CounterMetricFamily(failures.name, failures.help, value=archive.failures)
+        for family, threshold in self._thresholds().items():
+            if threshold is not None:
+                yield GaugeMetricFamily(family.name, family.help, value=threshold)
 
     def render(self) -> bytes:
         """The samples, in the text format 0.0.4."""
@@ -172,6 +178,7 @@ class Exporter:
             lambda: self.committer.commit_failures,
             lambda: self._reloaded,
             lambda: self._feeder.condition if self._feeder is not None else None,
+            lambda: self.settings.thresholds,
             clock.wall,
         )
         self.exposition = Exposition(own.render)
@@ -480,6 +487,7 @@ def configured(config: Config) -> Settings:
         retention=Retention(kept.five_minutes, kept.hourly, kept.daily),
         archive=target_of(config),
         quotas=quotas_of(config, zone),
+        thresholds=thresholds_of(config.alerts),
     )
 
 

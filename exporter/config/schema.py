@@ -14,12 +14,14 @@ from exporter.config.scalars import (
     Clients,
     Database,
     Hold,
+    Intervals,
     Kept,
     Lifetime,
     Line,
     ListenAddress,
     Mac,
     Name,
+    Often,
     QuotaName,
     Rate,
     RelativePath,
@@ -148,6 +150,34 @@ class Quota(Section):
     ] = (0.75, 0.9, 1.0)
 
 
+class Alerts(Section):
+    """What you want to be told of: thresholds for the alerts of Prometheus. None where nothing is said."""
+
+    client_download: Annotated[
+        Rate | None, about("A client that downloads faster than this, for a while. Without it, none.", "100Mbit/s")
+    ] = None
+    client_upload: Annotated[
+        Rate | None, about("A client that uploads faster than this, for a while. Without it, none.", "20Mbit/s")
+    ] = None
+    client_day: Annotated[
+        Size | None, about("A client that moves more than this in 24 hours. Without it, none.", "50GB")
+    ] = None
+    wan_utilisation: Annotated[
+        Threshold, about("A line that is used up to this share of what is paid for (`wans`).", "80%")
+    ] = 0.9
+    poll_duration: Annotated[Threshold, about("Polls that take this share of their interval.", "50%")] = 0.8
+    stale_after: Annotated[Intervals, about("So many intervals in which no poll of a source succeeded.", "10")] = 5
+    unusual: Annotated[
+        Threshold, about("A client that moves this share of what it did in the same hour of past weeks.", "1000%")
+    ] = 4.0
+    unusual_from: Annotated[Size, about("In an hour with less than this nothing is unusual.", "5GB")] = 10**9
+    resets: Annotated[
+        Often, about("Restarts of counters in an hour, for each client of a source: a meter that flaps.", "10")
+    ] = 3
+    nlbwmon_rows: Annotated[Threshold, about("A router's table that is filled up to this share.", "80%")] = 0.9
+    archive_lag: Annotated[Lifetime, about("An archive in PostgreSQL that is so far behind.", "6h")] = 3600.0
+
+
 class Retention(Section):
     """How long history is kept, in seconds; infinite for ever."""
 
@@ -232,4 +262,7 @@ class Config(Section):
             "[{name: Line at home, wan: home/default/wan1, reset: 17, limit: 500GB}]",
         ),
     ] = ()
+    alerts: Annotated[
+        Alerts, Field(description="What you want to be told of. The rules of Prometheus compare with these values.")
+    ] = Alerts()
     archive: Annotated[Archive, Field(description="Where history is kept, and for how long.")] = Archive()

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from rich import box
 from rich.console import Console
@@ -20,16 +20,22 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
+from exporter.accounting.periods import DAILY, Cycle
+from exporter.accounting.quotas import Quota
 from exporter.clock import Clock
 from exporter.committer import Committer, Outcome
+from exporter.config.schema import Alerts
+from exporter.configured import thresholds_of
 from exporter.demo.controller import DemoController
-from exporter.demo.life import household
+from exporter.demo.life import MBIT, household
 from exporter.demo.network import NOTHING, Bytes, Network
 from exporter.demo.openwrt.life import household_router
 from exporter.demo.openwrt.router import WAN, Router
 from exporter.demo.openwrt.server import DemoRouter
 from exporter.exposition import Exposition
-from exporter.model import ZERO, Count, SubjectKey
+from exporter.machine import local_zone
+from exporter.model import ZERO, Contract, Count, SubjectKey
+from exporter.naming import People, Person
 from exporter.poller import Poller
 from exporter.runtime import SourceFacts
 from exporter.series import Scrapes
@@ -56,6 +62,33 @@ LIVELY = 2.0
 
 MAX_RATE = 12.5e9
 """Bytes per second: 100 Gbit/s, as in a configuration that says nothing."""
+
+PEOPLE: People = {
+    f"02:00:5e:00:00:{number:02x}": Person(owner=owner, category=category)
+    for number, (owner, category) in enumerate(
+        [
+            ("Anna", "phones"),
+            ("Ben", "phones"),
+            ("Mia", "tablets"),
+            ("Anna", "computers"),
+            ("Ben", "computers"),
+            ("Mia", "computers"),
+            ("everybody", "media"),
+            ("everybody", "things"),
+            ("everybody", "things"),
+            ("everybody", "things"),
+            ("everybody", "things"),
+            ("everybody", "computers"),
+        ],
+        1,
+    )
+}
+"""Whose the clients of the household are, in the order in which they moved in (exporter.demo.life)."""
+
+CONTRACTS: Final[Mapping[str, tuple[Contract, ...]]] = {
+    HOME: (Contract("default", "wan1", 500 * MBIT, 100 * MBIT), Contract("default", "wan2", 50 * MBIT, 10 * MBIT)),
+    ATTIC: (Contract("", WAN, 250 * MBIT, 50 * MBIT),),
+}
 
 Totals = Mapping[SubjectKey, Count]
 
@@ -86,14 +119,25 @@ def run(host: str, port: int, state: Path) -> int:
             state=state,
             client_ttl=3600.0,
             new_series_hold=120.0,
-            people={},
+            people=PEOPLE,
             banner=BANNER,
+            quotas=quotas(),
+            thresholds=thresholds_of(Alerts(client_download=40 * MBIT, client_day=100 * 10**9)),
         )
         status = serve(settings, [(_facts(name, LIVELY), source) for name, source in sources.items()])
         if status == 0:
             for name, lines in truth(network, router).items():
                 print_truth(name, lines, _totals(state, name), before[name])
     return status
+
+
+def quotas() -> tuple[Quota, ...]:
+    """What the household may use: of its line in a month, and Mia in a day."""
+    zone = local_zone()
+    return (
+        Quota("The line", "wan", Cycle("1", zone), 5 * 10**12, HOME, "default", "wan1"),
+        Quota("Mia", "owner", Cycle(DAILY, zone), 40 * 10**9, subject="Mia"),
+    )
 
 
 def run_at_speed(hours: float) -> int:
@@ -226,7 +270,7 @@ def _simulated(network: Network, router: Router, clock: Clock) -> Iterator[dict[
 
 def _facts(name: str, interval: float) -> SourceFacts:
     kind, scope = {HOME: ("unifi", "attached"), ATTIC: ("nlbwmon", "internet")}[name]
-    return SourceFacts(name, kind, scope, interval, MAX_RATE)
+    return SourceFacts(name, kind, scope, interval, MAX_RATE, CONTRACTS[name])
 
 
 def _totals(path: Path, name: str) -> Totals:

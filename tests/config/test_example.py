@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from exporter.config import Config, read
 from exporter.config.checks import SECRETS
 from exporter.config.document import parse
-from exporter.config.schema import Archive, Contract, KnownClient, Limits, Privacy, Quota, Retention, Web
+from exporter.config.schema import Alerts, Archive, Contract, KnownClient, Limits, Privacy, Quota, Retention, Web
 from exporter.config.sources import NlbwmonSource, Section, UnifiSource
 
 EXAMPLE = (Path(__file__).parents[2] / "config.example.yaml").read_text(encoding="utf-8")
@@ -31,6 +31,7 @@ SECTIONS: list[tuple[type[Section], tuple[str | int, ...]]] = [
     (Contract, ("wans", "home/default/wan1")),
     (KnownClient, ("clients", "02:aa:bb:cc:dd:01")),
     (Quota, ("quotas", 0)),
+    (Alerts, ("alerts",)),
     (Archive, ("archive",)),
     (Retention, ("archive", "retention")),
 ]

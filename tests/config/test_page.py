@@ -12,7 +12,7 @@ import pytest
 from docs import configuration_page
 from exporter.config import Config, NlbwmonSource, UnifiSource, read
 from exporter.config.checks import SECRETS
-from exporter.config.schema import Archive, Contract, KnownClient, Limits, Privacy, Quota, Retention, Web
+from exporter.config.schema import Alerts, Archive, Contract, KnownClient, Limits, Privacy, Quota, Retention, Web
 from exporter.config.sources import Polled, Section
 
 ENV = dict.fromkeys(
@@ -52,12 +52,24 @@ SECTIONS: dict[str, type[Section]] = {
     "wans[]": Contract,
     "clients[]": KnownClient,
     "quotas[]": Quota,
+    "alerts": Alerts,
     "archive": Archive,
     "archive.retention": Retention,
 }
 
 # Keys of the file's top and of the archive that are mappings or lists of their own; each has a chapter on the page.
-CHAPTERS = {"web", "limits", "privacy", "sources", "wans", "clients", "quotas", "archive", "archive.retention"}
+CHAPTERS = {
+    "web",
+    "limits",
+    "privacy",
+    "sources",
+    "wans",
+    "clients",
+    "quotas",
+    "alerts",
+    "archive",
+    "archive.retention",
+}
 
 
 def keys_of(model: type[Section]) -> set[str]:
@@ -110,6 +122,7 @@ AROUND = {
     "": "{}",
     "wans[]": "wans:\n  a/default/wan1:\n    {}",
     "clients[]": "clients:\n  02:aa:bb:cc:dd:01:\n    {}",
+    "alerts": "alerts:\n  {}",
     "archive": "archive:\n  url: postgresql://me@db/x\n  {}",
     "archive.retention": "archive:\n  retention:\n    {}",
 }

@@ -21,6 +21,8 @@ from exporter.accounting.periods import Cycle
 from exporter.accounting.quotas import Quota
 from exporter.accounts import Accounts, Terms
 from exporter.committer import Committer, Failure, Success
+from exporter.config.schema import Alerts
+from exporter.configured import Thresholds, thresholds_of
 from exporter.exposition import Exposition
 from exporter.metrics import FAMILIES, OWN_FAMILIES, Family
 from exporter.model import Client, Contract, Count, CounterKey, Device, Gear, Port, Reading, Ssid, SubjectKey, Wan
@@ -41,6 +43,10 @@ DECLARED = {family.name: family for family in (*FAMILIES, *OWN_FAMILIES)}
 NAMED_TEST = re.compile(r"(tests/[\w/]+\.py)::(test_\w+)")
 
 
+def every_threshold() -> Thresholds:
+    return thresholds_of(Alerts(client_download=1.25e7, client_upload=2.5e6, client_day=5 * 10**10))
+
+
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Metric]:
     """Every family of a page on which there is something to say about everything, by its full name."""
@@ -56,7 +62,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Metric]:
         reported_upload=0.5,
     )
     time = ManualClock()
-    exposition = Exposition(Own(lambda: 0, lambda: Reloaded(successful=True, at=0.0), Condition).render)
+    exposition = Exposition(
+        Own(lambda: 0, lambda: Reloaded(successful=True, at=0.0), Condition, every_threshold).render
+    )
     with closing(State.open(tmp_path_factory.mktemp("docs") / "state.db")) as state:
         committer = Committer(
             state,
