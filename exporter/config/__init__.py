@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 LISTEN_VARIABLE = "BANDWIDTH_LISTEN"
+STATE_VARIABLE = "BANDWIDTH_STATE"
 
 # What pydantic's own kinds of errors mean; whatever else it refuses should have been text.
 _WORDS = {
@@ -73,7 +74,15 @@ def read(text: str, path: Path, env: Mapping[str, str]) -> Config:
     messages = [*_messages(document, path), *refusals]
     if config is None or messages:
         raise ConfigError(messages)
-    return config.model_copy(update={"web": config.web.model_copy(update={"listen": listen})}) if listen else config
+    return _placed(config, listen, env.get(STATE_VARIABLE))
+
+
+def _placed(config: Config, listen: Listen | None, state: str | None) -> Config:
+    """With what the place where it runs knows better than the file: a container, a service of systemd."""
+    placed: dict[str, object] = {"state": Path(state)} if state else {}
+    if listen:
+        placed["web"] = config.web.model_copy(update={"listen": listen})
+    return config.model_copy(update=placed)
 
 
 def _listen(env: Mapping[str, str]) -> tuple[Listen | None, list[str]]:

@@ -160,6 +160,12 @@ def test_an_empty_override_is_none() -> None:
     assert read(MINIMAL, HERE, {"BANDWIDTH_LISTEN": ""}).web.listen.port == 10477
 
 
+def test_the_environment_overrides_state() -> None:
+    written = f"state: elsewhere.db\n{MINIMAL}"
+    assert read(written, HERE, {"BANDWIDTH_STATE": "/var/lib/b.db"}).state == Path("/var/lib/b.db")
+    assert read(written, HERE, {"BANDWIDTH_STATE": ""}).state == HERE.parent / "elsewhere.db"
+
+
 def test_variables_in_whole_and_in_part() -> None:
     text = login("username: ${USER_NAME}", "password: a${PART}$$${PART}${EMPTY}")
     env = {"USER_NAME": "me: {x} # ${PART}", "PART": "<$>", "EMPTY": ""}
