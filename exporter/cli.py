@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -41,7 +42,13 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line, and exit with its status."""
-    app(prog_name="bandwidth-exporter")
+    try:
+        app(prog_name="bandwidth-exporter")
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left of it is not tried again
+        sys.exit(f"bandwidth-exporter: what is printed cannot be written: {error.strerror}; make room for it")
 
 
 def _print_version(wanted: bool) -> None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +33,15 @@ def command(*arguments: str | Path) -> Result:
 def test_version() -> None:
     result = command("--version")
     assert (result.exit_code, result.output) == (0, f"bandwidth-exporter {exporter.__version__}\n")
+
+
+@pytest.mark.parametrize("words", [["openwrt-script"], ["--version"], ["run", "--help"]])
+def test_a_full_disk_under_its_output_is_said_in_words(words: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "exporter", *words]
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    said = "what is printed cannot be written: No space left on device; make room for it"
+    assert (ended.returncode, ended.stderr) == (1, f"bandwidth-exporter: {said}\n")
 
 
 def test_without_a_command_it_helps() -> None:
