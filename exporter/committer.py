@@ -19,7 +19,7 @@ from typing import Protocol, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from exporter import ledger, limits, voice
+from exporter import events, ledger, limits, voice
 from exporter.accounting.groups import credit
 from exporter.accounts import Accounts, Terms
 from exporter.clock import Clock
@@ -323,7 +323,9 @@ class Committer:
         waiting = runtime.waiting_gap or (plan.came and changes.source.gaps > source.gaps)
         if plan.landed and not waiting:
             changes = replace(changes, source=replace(changes.source, gaps=changes.source.gaps + 1))
-        return _Step(runtime, outcome, changes, plan, clients, gear, waiting and not plan.landed)
+        noted, known = events.note(memory, outcome.poll, changes, plan.left, runtime.known, tick, outcome.at)
+        changes = replace(changes, noted=noted)
+        return _Step(runtime, outcome, changes, plan, clients, gear, waiting and not plan.landed, known)
 
     def _commit(self, steps: Sequence[_Step], scraped_at: float | None) -> bool:
         writes = [Write(step.runtime.facts.name, step.changes, step.plan.shown) for step in steps]
@@ -370,6 +372,7 @@ class Committer:
         runtime.stage.adopt(step.plan)
         runtime.waiting_gap = step.waiting_gap
         runtime.events.update(step.changes.events)
+        runtime.known = step.known
         if outcome.poll.lasting:
             runtime.meet(step.changes.increases, outcome.at)
         runtime.clients = _remembered(runtime, step)
@@ -450,6 +453,7 @@ class _Step(Struct, frozen=True):
     clients: Mapping[SubjectKey, Client]
     gear: Mapping[SubjectKey, Gear]
     waiting_gap: bool
+    known: events.Known
 
 
 def marks_of(runtime: Runtime) -> dict[Collection, str]:

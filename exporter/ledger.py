@@ -66,6 +66,7 @@ def advance(memory: Memory, poll: Poll, moment: Moment, *, interval: float, max_
     newest = _newest(poll.readings, events)
     counters: dict[CounterKey, Counter] = {}
     increases: dict[SubjectKey, Count] = {}
+    met: list[tuple[Reading, str]] = []
     for key, reading in newest.items():
         counter = known.get(key)
         if counter is None:
@@ -77,6 +78,7 @@ def advance(memory: Memory, poll: Poll, moment: Moment, *, interval: float, max_
             counters[key] = after
         if reason:
             events[key.kind, reason] = events.get((key.kind, reason), 0) + 1
+            met.append((reading, reason))
         for subject in reading.subjects:
             increases[subject] = plus(increases.get(subject, ZERO), increase)
 
@@ -111,6 +113,7 @@ def advance(memory: Memory, poll: Poll, moment: Moment, *, interval: float, max_
         increases=increases,
         events=events,
         gap=gap,
+        met=met,
     )
 
 

@@ -6,7 +6,7 @@ whole numbers, durations are seconds, speeds are bytes per second. Nothing here 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -326,12 +326,29 @@ class Source(Struct, frozen=True):
     gaps: int = 0
 
 
+class Noted(Struct, frozen=True):
+    """What a poll tells beside bytes, for the archive to keep (exporter.events).
+
+    at: Unix seconds. counts: how often something happened, by subject and reason. since: clients that are new with this
+    poll, and when they were first seen, Unix seconds.
+    """
+
+    at: int = 0
+    counts: Mapping[tuple[SubjectKey, str], int] = {}
+    since: Mapping[SubjectKey, int] = {}
+
+
+NOTHING = Noted()
+
+
 class Changes(Struct, frozen=True):
     """What one poll does to a source's memory: the ledger's whole answer.
 
     counters, totals, collections: the new values of those that changed. gone: counters to forget.
     increases: bytes that moved since the last reading, by subject; every subject of the poll's readings is in it.
     events: how many counters met a rule, by (kind, reason). gap: the silence before this poll hid several intervals.
+    met: the readings of counters that did not simply go on, each with the reason; "duplicate" and "clock" are not in
+    it, for they are told by the poll alone. noted: what becomes of all that, added once the ledger has answered.
     """
 
     source: Source
@@ -342,6 +359,8 @@ class Changes(Struct, frozen=True):
     increases: Mapping[SubjectKey, Count]
     events: Mapping[tuple[str, str], int]
     gap: bool = False
+    met: Sequence[tuple[Reading, str]] = ()
+    noted: Noted = NOTHING
 
 
 @dataclass(slots=True)
@@ -349,7 +368,8 @@ class Memory:
     """All that is remembered of one source: what the state file holds, and nothing that is not in it.
 
     totals: the sum of each subject's increases since it was first seen. shown: where a series is held back on
-    the page, the value that it shows. Only the committer changes it, and only after the commit.
+    the page, the value that it shows. since: when a client was first seen, Unix seconds; who was there at the first
+    complete reading is not in it. Only the committer changes it, and only after the commit.
     """
 
     source: Source = field(default_factory=Source)
@@ -357,6 +377,7 @@ class Memory:
     totals: dict[SubjectKey, Count] = field(default_factory=dict)
     shown: dict[SubjectKey, Count] = field(default_factory=dict)
     collections: dict[Collection, Completed] = field(default_factory=dict)
+    since: dict[SubjectKey, int] = field(default_factory=dict)
 
     def take(self, changes: Changes, shown: Mapping[SubjectKey, Count | None]) -> None:
         """Take over what has been committed. In `shown`, None means that a series is no longer held back."""
@@ -366,6 +387,7 @@ class Memory:
             self.counters.pop(key, None)
         self.totals.update(changes.totals)
         self.collections.update(changes.collections)
+        self.since.update(changes.noted.since)
         for subject, count in shown.items():
             if count is None:
                 self.shown.pop(subject, None)

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from exporter import metrics
 from exporter.client_lines import ClientLines
+from exporter.events import Known
 from exporter.exposition import Blocks, samples
 from exporter.gear_lines import KINDS, render_gear
 from exporter.ledger import REASONS
@@ -66,8 +67,8 @@ class Runtime:
 
     waiting_gap: a silence whose bytes are still held back. leaves_at: steady time at which a silent source leaves.
     last_moved: when bytes of a client last moved, Unix seconds. met: subjects that were on the page once, where the
-    meter goes on showing what left (`Poll.lasting`). rows, rows_limit, over, notices: of the last poll. doubts: the
-    kinds that the ledger had since the process started.
+    meter goes on showing what left (`Poll.lasting`). known: see exporter.events. rows, rows_limit, over, notices: of
+    the last poll. doubts: the kinds that the ledger had since the process started.
     """
 
     facts: SourceFacts
@@ -83,6 +84,7 @@ class Runtime:
     leaves_at: float = 0.0
     last_moved: dict[SubjectKey, float] = field(default_factory=dict)
     met: set[SubjectKey] = field(default_factory=set)
+    known: Known = field(default_factory=Known)
     rows: int | None = None
     rows_limit: int | None = None
     over: int | None = None

@@ -106,6 +106,12 @@ class Archive:
             carriers = (place_of(subject)[0] for subject, _, _ in added.moved if subject.kind in usage.PROTOCOLS)
             rows.name_subjects(connection, write.name, carriers, ids, free)
             usage.add(connection, added, ids, self.progress, self.zone)
+        noted, source = write.changes.noted, write.changes.source
+        # A poll that the file has, although its commit failed: what happened in it is written already.
+        again = kept.source.number == source.number and kept.source != source
+        if noted.counts and not again:
+            rows.name_subjects(connection, write.name, (subject for subject, _ in noted.counts), ids, free)
+            usage.add_events(connection, noted, ids)
         kept.source = write.changes.source
         kept.totals.update(write.changes.totals)
 

@@ -26,16 +26,27 @@ from exporter.store import rows
 from exporter.store.errors import explained
 from exporter.store.usage import Progress
 
-SUBJECT, USAGE, GAP, HOURLY, DAILY = range(5)
+SUBJECT, USAGE, GAP, HOURLY, DAILY, EVENT = range(6)
 """The levels, in the order in which they are sent: no day before the five minutes that it is made of."""
 
+
+class Level(NamedTuple):
+    """A table of history: the column with its time, the one that tells rows of a subject apart, and what a row says."""
+
+    table: str
+    at: str
+    kind: str
+    values: tuple[str, ...]
+
+
+_BYTES: Final = ("download", "upload", "flags")
 TABLES: Final = {
-    USAGE: ("usage", "bucket"),
-    GAP: ("gap", "began"),
-    HOURLY: ("hourly", "bucket"),
-    DAILY: ("daily", "day"),
+    USAGE: Level("usage", "bucket", "class", _BYTES),
+    GAP: Level("gap", "began", "class", (*_BYTES, "ended")),
+    HOURLY: Level("hourly", "bucket", "class", _BYTES),
+    DAILY: Level("daily", "day", "class", _BYTES),
+    EVENT: Level("event", "bucket", "reason", ("count",)),
 }
-"""Each level's table, and the column with its time."""
 
 _CARRIER: Final = "kind NOT IN ('protocol', 'client_protocol')"
 """Subjects that rows name: the bytes of others are a class of these."""
@@ -48,15 +59,15 @@ _MARK: Final = """
 """
 # What is too old to be kept is not sent any more. A day that was emptied is, as zeros.
 _UNMARK: Final = """
-    CREATE TEMP TRIGGER unmark_{table} AFTER DELETE ON main.{table} WHEN OLD.download <> 0 OR OLD.upload <> 0 BEGIN
-        DELETE FROM outbox WHERE level = {level} AND at = OLD.{at} AND subject = OLD.subject AND class = OLD.class;
+    CREATE TEMP TRIGGER unmark_{table} AFTER DELETE ON main.{table} WHEN {when} BEGIN
+        DELETE FROM outbox WHERE level = {level} AND at = OLD.{at} AND subject = OLD.subject AND class = OLD.{kind};
     END
 """
-_COUNT: Final = "SELECT count(*) FROM {table} WHERE ({at}, subject, class) > (?, ?, ?)"
+_COUNT: Final = "SELECT count(*) FROM {table} WHERE ({at}, subject, {kind}) > (?, ?, ?)"
 
 
 class Key(NamedTuple):
-    """A row of the archive. A subject's is (SUBJECT, 0, its id, "")."""
+    """A row of the archive. A subject's is (SUBJECT, 0, its id, ""). kind: its class, or an event's reason."""
 
     level: int
     at: int
@@ -92,13 +103,10 @@ class Feed(Struct, frozen=True):
 
 
 class Row(NamedTuple):
-    """A row of history. ended: of a gap alone, else 0."""
+    """A row of history, with what its table has (`TABLES`)."""
 
     key: Key
-    download: int
-    upload: int
-    flags: int
-    ended: int
+    values: tuple[int, ...]
 
 
 class Subject(NamedTuple):
@@ -113,6 +121,7 @@ class Subject(NamedTuple):
     upload: int | None
     opening_download: int
     opening_upload: int
+    since: int | None
 
 
 @dataclass(slots=True)
@@ -141,7 +150,7 @@ class Batch:
     @property
     def has_made(self) -> bool:
         """Whether hours or days are in it, or all that there is: then it says how far these are made."""
-        return self.drained or any(key.level >= HOURLY for key in self.rows)
+        return self.drained or any(key.level in (HOURLY, DAILY) for key in self.rows)
 
 
 def install(connection: sqlite3.Connection) -> None:
@@ -149,11 +158,12 @@ def install(connection: sqlite3.Connection) -> None:
     connection.execute(
         _MARK.format(table="subject", event="INSERT", when=f"NEW.{_CARRIER}", values=f"{SUBJECT}, 0, NEW.id, ''")
     )
-    for level, (table, at) in TABLES.items():
-        values = f"{level}, NEW.{at}, NEW.subject, NEW.class"
+    for level, (table, at, kind, _) in TABLES.items():
+        values = f"{level}, NEW.{at}, NEW.subject, NEW.{kind}"
         for event in ("INSERT", "UPDATE"):
             connection.execute(_MARK.format(table=table, event=event, when="TRUE", values=values))
-        connection.execute(_UNMARK.format(table=table, level=level, at=at))
+        when = "OLD.download <> 0 OR OLD.upload <> 0" if level == DAILY else "TRUE"
+        connection.execute(_UNMARK.format(table=table, level=level, at=at, kind=kind, when=when))
 
 
 def read_feed(connection: sqlite3.Connection) -> Feed | None:
@@ -194,10 +204,10 @@ def left(connection: sqlite3.Connection, walk: Key | None) -> tuple[int, int]:
     ahead = 0
     if walk is not None and walk.level == SUBJECT:
         (ahead,) = connection.execute(_COUNT_SUBJECTS, (walk.subject,)).fetchone()
-    for level, (table, at) in TABLES.items():
+    for level, (table, at, kind, _) in TABLES.items():
         if walk is not None and level >= walk.level:
             after = walk[1:] if level == walk.level else _BEFORE
-            ahead += connection.execute(_COUNT.format(table=table, at=at), after).fetchone()[0]
+            ahead += connection.execute(_COUNT.format(table=table, at=at, kind=kind), after).fetchone()[0]
     return marked, ahead
 
 
@@ -240,16 +250,14 @@ def _read_marked(connection: sqlite3.Connection, batch: Batch, most: int) -> Non
         else:
             batch.subjects[number] = Subject(number, *names)
     for level, statement in _MARKED.items():
-        for at, subject, kind, version, download, upload, flags, ended in connection.execute(
-            statement, (most - len(batch.marks),)
-        ):
+        for at, subject, kind, version, *values in connection.execute(statement, (most - len(batch.marks),)):
             key = Key(level, at, subject, kind)
             batch.marks.append((key, version))
-            if download is not None:
-                batch.rows[key] = Row(key, download, upload, flags, ended)
+            if values[0] is not None:
+                batch.rows[key] = Row(key, tuple(values))
             elif level == DAILY:
-                batch.rows[key] = Row(key, 0, 0, 0, 0)
-    moved = {key.subject for key in batch.rows if key.level in (USAGE, GAP)}
+                batch.rows[key] = Row(key, (0,) * len(values))
+    moved = {key.subject for key in batch.rows if key.level in (USAGE, GAP, EVENT)}
     for values in connection.execute(_TOTALS, (str([*moved]),)):
         batch.subjects[values[0]] = Subject(*values)
 
@@ -269,34 +277,31 @@ def _walk(connection: sqlite3.Connection, batch: Batch, walk: Key, room: int) ->
         after = walk[1:] if level == walk.level else _BEFORE
         for at, subject_id, kind, *values in connection.execute(statement, (*after, room)):
             walk = Key(level, at, subject_id, kind)
-            batch.rows[walk] = Row(walk, *values)
+            batch.rows[walk] = Row(walk, tuple(values))
             room -= 1
         if not room:
             return walk
     return None
 
 
-def _ended(level: int, row: str) -> str:
-    return f"{row}.ended" if level == GAP else "0"
-
-
 def _statements(template: str) -> Iterator[tuple[int, str]]:
-    for level, (table, at) in TABLES.items():
-        yield level, template.format(level=level, table=table, at=at, ended=_ended(level, "r"))
+    for level, (table, at, kind, values) in TABLES.items():
+        named = ", ".join(f"r.{each}" for each in values)
+        yield level, template.format(level=level, table=table, at=at, kind=kind, values=named)
 
 
 _BEFORE: Final = (-(2**63), 0, "")
 _MARKED_SUBJECTS: Final = """
     SELECT o.subject, o.version, s.source, s.kind, s.site, s.key, s.download, s.upload, s.opening_download,
-        s.opening_upload FROM outbox o LEFT JOIN subject s ON s.id = o.subject
+        s.opening_upload, s.since FROM outbox o LEFT JOIN subject s ON s.id = o.subject
     WHERE o.level = 0 ORDER BY o.subject LIMIT ?
 """
 _WALK_SUBJECTS: Final = """
-    SELECT id, source, kind, site, key, download, upload, opening_download, opening_upload FROM subject
+    SELECT id, source, kind, site, key, download, upload, opening_download, opening_upload, since FROM subject
     WHERE id > ? AND kind NOT IN ('protocol', 'client_protocol') ORDER BY id LIMIT ?
 """
 _TOTALS: Final = """
-    SELECT id, source, kind, site, key, download, upload, opening_download, opening_upload FROM subject
+    SELECT id, source, kind, site, key, download, upload, opening_download, opening_upload, since FROM subject
     WHERE id IN (SELECT value FROM json_each(?))
 """
 _CALENDAR: Final = "SELECT count(*), sum(ended) FROM calendar"
@@ -304,14 +309,14 @@ _DAYS: Final = "SELECT day, date, month, began, ended FROM calendar ORDER BY day
 _COUNT_SUBJECTS: Final = "SELECT count(*) FROM subject WHERE id > ? AND kind NOT IN ('protocol', 'client_protocol')"
 _MARKED: Final = dict(
     _statements("""
-    SELECT o.at, o.subject, o.class, o.version, r.download, r.upload, r.flags, {ended} FROM outbox o
-    LEFT JOIN {table} r ON r.{at} = o.at AND r.subject = o.subject AND r.class = o.class
+    SELECT o.at, o.subject, o.class, o.version, {values} FROM outbox o
+    LEFT JOIN {table} r ON r.{at} = o.at AND r.subject = o.subject AND r.{kind} = o.class
     WHERE o.level = {level} ORDER BY o.at, o.subject, o.class LIMIT ?
 """)
 )
 _WALK: Final = dict(
     _statements("""
-    SELECT r.{at}, r.subject, r.class, r.download, r.upload, r.flags, {ended} FROM {table} r
-    WHERE (r.{at}, r.subject, r.class) > (?, ?, ?) ORDER BY r.{at}, r.subject, r.class LIMIT ?
+    SELECT r.{at}, r.subject, r.{kind}, {values} FROM {table} r
+    WHERE (r.{at}, r.subject, r.{kind}) > (?, ?, ?) ORDER BY r.{at}, r.subject, r.{kind} LIMIT ?
 """)
 )

@@ -54,6 +54,7 @@ _CLEAR_SHOWN = """
         shown_upload_packets = NULL
     WHERE id = ?
 """
+_SET_SINCE = "UPDATE subject SET since = ? WHERE id = ?"
 
 _GET_META = "SELECT value FROM meta WHERE key = ?"
 _GET_SOURCE = "SELECT identity, number, tick, at, gaps FROM source WHERE name = ?"
@@ -65,7 +66,7 @@ _GET_COUNTERS = """
 """
 _GET_SUBJECTS = """
     SELECT id, kind, site, key, download, upload, download_packets, upload_packets,
-        shown_download, shown_upload, shown_download_packets, shown_upload_packets
+        shown_download, shown_upload, shown_download_packets, shown_upload_packets, since
     FROM subject WHERE source = ? ORDER BY id
 """
 # A forgotten subject's id names it in a PostgreSQL, and is never another's.
@@ -126,7 +127,9 @@ def read(connection: sqlite3.Connection, name: str) -> tuple[Memory, Ids]:
         if values[0] is not None:
             memory.totals[subject] = Count(*values[:4])
         if values[4] is not None:
-            memory.shown[subject] = Count(*values[4:])
+            memory.shown[subject] = Count(*values[4:8])
+        if values[8] is not None:
+            memory.since[subject] = values[8]
     return memory, ids
 
 
@@ -185,6 +188,7 @@ def _write_subjects(
     connection.executemany(_SET_TOTAL, _counts(totals, ids))
     connection.executemany(_SET_SHOWN, _counts(shown, ids))
     connection.executemany(_CLEAR_SHOWN, ((ids[key],) for key in cleared))
+    connection.executemany(_SET_SINCE, ((at, ids[key]) for key, at in share.changes.noted.since.items()))
 
 
 def name_subjects(

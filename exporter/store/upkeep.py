@@ -53,17 +53,18 @@ _MOVE_DAY: Final = """
 """
 _EMPTIED: Final = "DELETE FROM daily WHERE day BETWEEN ? AND ? AND download = 0 AND upload = 0"
 _PRUNE: Final = """
-    DELETE FROM {0} WHERE ({1}, subject, class) IN
-        (SELECT {1}, subject, class FROM {0} WHERE {2} ORDER BY {1}, subject, class LIMIT ?)
+    DELETE FROM {0} WHERE ({1}, subject, {3}) IN
+        (SELECT {1}, subject, {3} FROM {0} WHERE {2} ORDER BY {1}, subject, {3} LIMIT ?)
 """
-_PRUNE_USAGE: Final = _PRUNE.format("usage", "bucket", "bucket < ?")
-_PRUNE_HOURLY: Final = _PRUNE.format("hourly", "bucket", "bucket < ?")
-_PRUNE_DAILY: Final = _PRUNE.format("daily", "day", "day < ?")
-_PRUNE_GAP: Final = _PRUNE.format("gap", "began", "began < ?1 AND ended <= ?1")
+_PRUNE_USAGE: Final = _PRUNE.format("usage", "bucket", "bucket < ?", "class")
+_PRUNE_HOURLY: Final = _PRUNE.format("hourly", "bucket", "bucket < ?", "class")
+_PRUNE_DAILY: Final = _PRUNE.format("daily", "day", "day < ?", "class")
+_PRUNE_GAP: Final = _PRUNE.format("gap", "began", "began < ?1 AND ended <= ?1", "class")
+_PRUNE_EVENT: Final = _PRUNE.format("event", "bucket", "bucket < ?", "reason")
 
 
 class Retention(Struct, frozen=True):
-    """For how many seconds each level is kept; infinite for ever. Intervals of silence are kept as long as days."""
+    """For how many seconds each level is kept; infinite for ever. Silences are kept as days are, events as hours."""
 
     five_minutes: float = 14 * 86_400.0
     hourly: float = 400 * 86_400.0
@@ -114,7 +115,9 @@ def prune(connection: sqlite3.Connection, progress: Progress, now: float, zone: 
         until = min(int(now - keep.five_minutes) // HOUR * HOUR, progress.hour)
         connection.execute(_PRUNE_USAGE, (until, PRUNED))
     if keep.hourly < math.inf:
-        connection.execute(_PRUNE_HOURLY, (int(now - keep.hourly) // HOUR * HOUR, PRUNED))
+        until = int(now - keep.hourly) // HOUR * HOUR
+        connection.execute(_PRUNE_HOURLY, (until, PRUNED))
+        connection.execute(_PRUNE_EVENT, (until, PRUNED))
     if keep.daily < math.inf:
         until = int(now - keep.daily)
         connection.execute(_PRUNE_DAILY, (day_of(bucket_of(until), zone), PRUNED))

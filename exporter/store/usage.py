@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from exporter.accounting.buckets import HOUR, buckets, share
+from exporter.accounting.buckets import HOUR, bucket_of, buckets, share
 from exporter.accounting.days import day_of, day_start
-from exporter.accounting.growth import Growth, by_bucket
-from exporter.model import SubjectKey
+from exporter.accounting.growth import Growth, by_bucket, stretches
+from exporter.model import Noted, SubjectKey
 
 ALL: Final = "all"
 """The class of all of a subject's bytes; any other is a protocol."""
@@ -36,6 +36,10 @@ _ADD_GAP: Final = """
     INSERT INTO gap (began, ended, subject, class, download, upload, flags) VALUES (?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (began, subject, class) DO UPDATE SET ended = max(ended, excluded.ended),
         download = download + excluded.download, upload = upload + excluded.upload, flags = flags | excluded.flags
+"""
+_ADD_EVENT: Final = """
+    INSERT INTO event (bucket, subject, reason, count) VALUES (?, ?, ?, ?)
+    ON CONFLICT (bucket, subject, reason) DO UPDATE SET count = count + excluded.count
 """
 _SINCE_DAILY: Final = "SELECT subject, class, download, upload FROM daily WHERE day >= ?"
 _SINCE_USAGE: Final = """
@@ -70,9 +74,12 @@ def add(
 ) -> None:
     """Write what one poll adds inside the caller's transaction."""
     if added.whole:
-        start, end, flags = added.over
-        moved = ((*_place(key, ids), download, upload) for key, download, upload in added.moved)
-        connection.executemany(_ADD_GAP, ((start, end, *row, flags) for row in moved))
+        gaps = (
+            (began, ended, *_place(moved[0], ids), download, upload, added.over.flags)
+            for moved in added.moved
+            for began, ended, download, upload in stretches(added, moved)
+        )
+        connection.executemany(_ADD_GAP, gaps)
         return
     rows = [
         (bucket, *_place(subject, ids), download, upload, added.over.flags)
@@ -81,6 +88,13 @@ def add(
     connection.executemany(_ADD_USAGE, rows)
     if buckets(added.over)[0] // HOUR * HOUR <= progress.hour:
         _add_late([row for row in rows if (row[0] // HOUR * HOUR, row[1]) < progress], connection, zone)
+
+
+def add_events(connection: sqlite3.Connection, noted: Noted, ids: Mapping[SubjectKey, int]) -> None:
+    """Write what happened in a poll inside the caller's transaction."""
+    bucket = bucket_of(noted.at)
+    rows = ((bucket, ids[subject], reason, count) for (subject, reason), count in noted.counts.items())
+    connection.executemany(_ADD_EVENT, rows)
 
 
 def _place(subject: SubjectKey, ids: Mapping[SubjectKey, int]) -> Place:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from exporter.model import Changes, Count, Source, SubjectKey, Write
+from exporter.model import Changes, Count, Noted, Source, SubjectKey, Write
 from exporter.privacy import OPEN, Privacy
 from exporter.store import Retention, State, outbox
 from exporter.store.postgres.feeder import Feeder
@@ -23,11 +23,12 @@ SITE = SubjectKey("site", "default", "")
 _HISTORY = "SELECT {0}, subject, class, download, upload, flags FROM {1}"
 TABLES = {
     "subject": "SELECT id, source, kind, site, key, coalesce(download, 0), coalesce(upload, 0), opening_download,"
-    " opening_upload FROM subject WHERE kind NOT IN ('protocol', 'client_protocol')",
+    " opening_upload, coalesce(since, 0) FROM subject WHERE kind NOT IN ('protocol', 'client_protocol')",
     "usage": _HISTORY.format("bucket", "usage WHERE true"),
     "hourly": _HISTORY.format("bucket", "hourly WHERE true"),
     "daily": _HISTORY.format("day", "daily WHERE download + upload > 0"),
     "gap": _HISTORY.format("began, ended", "gap WHERE true"),
+    "event": "SELECT bucket, subject, reason, count FROM event WHERE true",
     "calendar": "SELECT day, date, month, began, ended FROM calendar WHERE true",
 }
 """In SQL that both understand. A day that was emptied is no row here and zeros there."""
@@ -75,8 +76,12 @@ class Fed:
                 changed[subject] = Count(known.download + down + number, known.upload + number)
         before = self.source
         self.source = Source("id", before.number + 1, before.tick + after, self.time.wall_at, 0)
+        at = int(self.time.wall_at)
+        new = {key: at for key in self.clients[1:] if key not in self.totals}
+        noted = Noted(at, {(SITE, "baseline"): 2, (self.clients[0], "reset"): 1}, new)
         self.totals |= changed
-        self.state.commit([Write("home", Changes(self.source, {}, frozenset(), changed, {}, {}, {}, gap), {})])
+        made = Changes(self.source, {}, frozenset(), changed, {}, {}, {}, gap, noted=noted)
+        self.state.commit([Write("home", made, {})])
 
     def drain(self) -> None:
         """Feed until nothing is left. Fails where it does not go."""

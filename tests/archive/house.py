@@ -30,6 +30,7 @@ LEVELS = (
     "SELECT day, subject, class, download, upload FROM daily",
 )
 GAPS = "SELECT ended, began, subject, class, download, upload FROM gap"
+EVENTS = "SELECT source, kind, reason, count FROM event JOIN subject ON id = subject"
 GROWN = """
     SELECT id, download - opening_download, upload - opening_upload FROM subject WHERE download IS NOT NULL
 """
@@ -45,6 +46,7 @@ class House:
         self._folders = (folder / str(number) for number in count())
         self.time = ManualClock(wall_at=at, steady_at=1000.0)
         self.zone, self.retention = ZoneInfo(zone), retention
+        self.reported: Counter[tuple[str, str, str]] = Counter()
         self.raw = {name: {mac: [0, 0] for mac in MACS} for name in SOURCES}
         self.path = next(self._folders) / "bandwidth.db"
         self.path.parent.mkdir(parents=True)
@@ -92,6 +94,8 @@ class House:
 
     def poll(self, *names: str, after: float = 0.0) -> None:
         self.time.pass_(after)
+        runtimes = [self.committer.runtimes[name] for name in names]
+        before = [(runtime.events.copy(), runtime.memory.source.gaps) for runtime in runtimes]
         self.committer.work(
             {
                 name: Success(
@@ -104,6 +108,11 @@ class House:
             }
         )
         assert self.committer.commit_error == ""
+        for runtime, (events, gaps) in zip(runtimes, before, strict=True):
+            for (kind, reason), times in (runtime.events - events).items():
+                self.reported[runtime.facts.name, kind, reason] += times
+            if runtime.memory.source.gaps > gaps:
+                self.reported[runtime.facts.name, "client", "gap"] += 1
 
     def settle(self) -> None:
         """Let all steps of upkeep be taken."""
@@ -148,6 +157,9 @@ class Archived:
                 number: (source, SubjectKey(*key))
                 for number, source, *key in file.execute("SELECT id, source, kind, site, key FROM subject")
             }
+            self.events: Counter[tuple[str, str, str]] = Counter()
+            for source, kind, reason, times in file.execute(EVENTS):
+                self.events[source, "client" if kind == "site" else kind, reason] += times
             self.grown: Sums = {}
             ids = {names: number for number, names in self.subjects.items()}
             for number, download, upload in file.execute(GROWN):

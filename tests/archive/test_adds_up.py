@@ -23,6 +23,7 @@ STARTS = {
     "Africa/Cairo": ["2026-04-23T21:00"],  # its clocks go forward at midnight
 }
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # a history commits a hundred times
+COME_AND_GO = ("new_client", "gone_client")
 FOREVER = Retention.forever()
 SHORT = Retention(2 * 86_400.0, 4 * 86_400.0, math.inf)
 
@@ -74,6 +75,7 @@ def _check(it: House) -> None:
         assert file.sums(file.hourly, file.unmade) == file.grown
         assert sorted(file.hourly) == grouped(file.made_usage, lambda at: at // 3600 * 3600)
         assert sorted(file.daily) == grouped(file.made_usage, date_in(it.zone))
+        assert {event: times for event, times in file.events.items() if event[2] not in COME_AND_GO} == it.reported
     latest = max((runtime.memory.source.at for runtime in it.committer.runtimes.values()), default=0.0)
     if latest:
         now = max(latest, 1.0)

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from psycopg2.extras import execute_values
 
 from exporter.model import SubjectKey
-from exporter.store.outbox import GAP, TABLES, Batch, Feed
+from exporter.store.outbox import TABLES, Batch, Feed
 
 LEASE: Final = 900.0
 """Seconds without a batch until what another exporter feeds may be replaced: a copy of the state may be in use."""
@@ -130,10 +130,7 @@ def write(
     execute_values(cursor, _SET_DAY, ((number, *day) for day in days), page_size=PAGE)
     for level in TABLES:
         rows = {(key.at, key.subject, clean(key.kind)): each for key, each in batch.rows.items() if key.level == level}
-        values = (
-            (number, *key, each.download, each.upload, each.flags, *([each.ended] if level == GAP else []))
-            for key, each in rows.items()
-        )
+        values = ((number, *key, *each.values) for key, each in rows.items())
         execute_values(cursor, _SET[level], values, page_size=PAGE)
     cursor.execute(
         "UPDATE exporter SET batch = %s, token = %s, timezone = %s, calendar = %s, fed_at = clock_timestamp()"
@@ -172,15 +169,13 @@ def _set(table: str, *columns: str, key: int) -> str:
 
 
 _SET: Final = {
-    level: _set(
-        table, "exporter", at, "subject", "class", "download", "upload", "flags", *(["ended"] * (level == GAP)), key=4
-    )
-    for level, (table, at) in TABLES.items()
+    level: _set(table, "exporter", at, "subject", kind, *values, key=4)
+    for level, (table, at, kind, values) in TABLES.items()
 }
 _SET_SUBJECT: Final = _set(
     "subject",
     *("exporter", "id", "source", "kind", "site", "key"),
-    *("download", "upload", "opening_download", "opening_upload"),
+    *("download", "upload", "opening_download", "opening_upload", "since"),
     key=2,
 )
 _SET_DAY: Final = _set("calendar", "exporter", "day", "date", "month", "began", "ended", key=2)

@@ -17,8 +17,8 @@ ROWS: Final = 20_000
 """Rows of a transaction."""
 
 _DELETE: Final = """
-    DELETE FROM {0} WHERE exporter = %s AND ({1}, subject, class) IN
-        (SELECT {1}, subject, class FROM {0} WHERE exporter = %s AND {2} ORDER BY {1}, subject, class LIMIT %s)
+    DELETE FROM {0} WHERE exporter = %s AND ({1}, subject, {3}) IN
+        (SELECT {1}, subject, {3} FROM {0} WHERE exporter = %s AND {2} ORDER BY {1}, subject, {3} LIMIT %s)
 """
 _EXPORTERS: Final = "SELECT number, timezone, made_hour FROM exporter ORDER BY number"
 
@@ -56,7 +56,9 @@ def _bounds(keep: Retention, now: float, zone: ZoneInfo, made: int) -> Iterator[
     if keep.five_minutes < math.inf:
         yield "usage", "bucket", min(int(now - keep.five_minutes) // HOUR * HOUR, made)
     if keep.hourly < math.inf:
-        yield "hourly", "bucket", int(now - keep.hourly) // HOUR * HOUR
+        until = int(now - keep.hourly) // HOUR * HOUR
+        yield "hourly", "bucket", until
+        yield "event", "bucket", until
     if keep.daily < math.inf:
         until = int(now - keep.daily)
         yield "daily", "day", day_of(bucket_of(until), zone)
@@ -66,10 +68,11 @@ def _bounds(keep: Retention, now: float, zone: ZoneInfo, made: int) -> Iterator[
 def _delete(connection: Any, number: int, table: str, at: str, until: int) -> int:
     old = "began < %s AND ended <= %s" if table == "gap" else f"{at} < %s"
     bounds = (until, until) if table == "gap" else (until,)
+    kind = "reason" if table == "event" else "class"
     removed = 0
     while True:
         with transaction(connection) as cursor:
-            cursor.execute(_DELETE.format(table, at, old), (number, number, *bounds, ROWS))
+            cursor.execute(_DELETE.format(table, at, old, kind), (number, number, *bounds, ROWS))
             rows: int = cursor.rowcount
         removed += rows
         if rows < ROWS:
