@@ -1,31 +1,30 @@
 #!/bin/sh
-# The first start makes every password, each 32 random characters in a file of its own. Later starts change nothing.
+# The first start makes every password, each 32 random characters in a file that one service alone may read. Later
+# starts change nothing.
 set -eu
 cd /passwords
 
-new() {
-    [ -s "$1" ] && return
-    # In one step, so that a start that is cut off leaves no half a password.
-    head -c 24 /dev/urandom | base64 | tr -- '+/' '-_' | tr -d '\n' >"$1.new"
-    chmod 0444 "$1.new"
-    mv "$1.new" "$1"
+# In one step, so that a start that is cut off leaves no half a password.
+write() { # FILE OWNER PASSWORD
+    (umask 077 && printf %s "$3" >"$1.new")
+    chown "$2:$2" "$1.new"
+    mv -f "$1.new" "$1"
 }
 
-# Who has to know it from two sides finds it in the volumes of both.
-same() {
-    [ -s "$2" ] && return
-    cp "$1" "$2.new"
-    chmod 0444 "$2.new"
-    mv "$2.new" "$2"
+# Two files where two services have to know it. The first one is written last: where it is, both are.
+password() { # FILE OWNER [FILE OWNER]
+    [ -e "$1" ] && return
+    made=$(head -c 24 /dev/urandom | base64 | tr -- '+/' '-_')
+    [ $# -eq 2 ] || write "$3" "$4" "$made"
+    write "$1" "$2" "$made"
 }
 
-new grafana/admin
-new postgres/superuser
-new postgres/owner
-new postgres/exporter
-new postgres/grafana
-same postgres/exporter exporter/archive
-same postgres/grafana grafana/postgres
+postgres=999 grafana=472 exporter=10477
+password grafana/admin $grafana
+password postgres/superuser $postgres
+password postgres/owner $postgres
+password postgres/exporter $postgres exporter/archive $exporter
+password postgres/grafana $postgres grafana/postgres $grafana
 
 echo "Grafana's user is admin. This shows the password of its first start:"
 echo "    docker compose exec grafana cat /run/secrets/admin"
