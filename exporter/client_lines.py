@@ -6,7 +6,7 @@ is written in one go, from columns.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
 from typing import Any
 
@@ -49,10 +49,14 @@ class ClientLines:
         self,
         source: str,
         rows: Iterable[tuple[SubjectKey, Count | None, Client]],
+        since: Mapping[SubjectKey, int],
         people: People,
         privacy: Privacy = OPEN,
     ) -> dict[str, bytes]:
-        """One block for each family that has samples. rows: every client on the page, with the count it shows."""
+        """One block for each family that has samples. rows: every client on the page, with the count it shows.
+
+        since: when clients were first seen, Unix seconds.
+        """
         known = self._texts if people is self._people and privacy is self._privacy else {}
         self._texts, self._people, self._privacy = {}, people, privacy
         texts: list[_Text] = []
@@ -88,6 +92,10 @@ class ClientLines:
                     if value is not None
                 ]
             )
+        name = metrics.CLIENT_FIRST_SEEN.name
+        blocks[name] = "".join(
+            [f"{name}{text.braces} {since[key]}\n" for key, text in self._texts.items() if key in since]
+        )
         return {name: lines.encode() for name, lines in blocks.items() if lines}
 
 

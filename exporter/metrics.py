@@ -89,6 +89,15 @@ CLIENT_LAST_SEEN = Family(
     "UniFi: `last_seen` of stat/sta, moved by the difference of the two clocks; nlbwmon: when bytes of it last moved",
     "nlbwmon: appears with the first bytes that move while the exporter runs.",
 )
+CLIENT_FIRST_SEEN = Family(
+    "bandwidth_client_first_seen_timestamp_seconds",
+    "gauge",
+    _CLIENT,
+    "When the exporter first saw the client, Unix time on the exporter's clock.",
+    "the exporter: when the client came into the state",
+    "No sample for clients that were there at the first complete poll of their source (of their site, on UniFi), or"
+    " before a version that wrote it down. It stays when a client leaves and comes back.",
+)
 CLIENT_SIGNAL = Family(
     "bandwidth_client_signal_dbm",
     "gauge",
@@ -447,6 +456,7 @@ FAMILIES = (
     CLIENT_CONNECTION_INFO,
     CLIENT_CONNECTED,
     CLIENT_LAST_SEEN,
+    CLIENT_FIRST_SEEN,
     CLIENT_SIGNAL,
     CLIENT_SATISFACTION,
     CLIENT_REPORTED_DOWNLOAD,

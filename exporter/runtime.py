@@ -159,7 +159,7 @@ class Runtime:
 
     def _about_clients(self, people: People, privacy: Privacy) -> dict[str, bytes]:
         rows = ((key, count, self.clients.get(key) or Client(key.site, key.key)) for key, count in self.shown("client"))
-        return self.lines.render(self.facts.name, rows, people, privacy)
+        return self.lines.render(self.facts.name, rows, self.memory.since, people, privacy)
 
 
 def _contracts(

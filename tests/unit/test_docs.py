@@ -87,6 +87,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Metric]:
         subjects += [SubjectKey("protocol", "", "ipv4|https"), SubjectKey("client_protocol", SITE, f"{MAC}|https")]
         passed = [Reading(CounterKey(*subject), (subject,), Count(1000, 100)) for subject in subjects]
         shown = poll([reading(MAC, 1000, 100), *passed], clients=[client])
+        committer.work({"home": Success(poll([]), time.wall_at, time.steady_at, 0.1)})  # who comes later is new
+        time.pass_(30.0)
         bad = replace(shown, gear=gear, bad_records={"mac": 1}, rows=1, rows_limit=9)
         committer.work({"home": Success(bad, time.wall_at, time.steady_at, 0.1)})
         committer.work({"home": Failure("timeout", "no answer", time.wall_at, 20.0)})
