@@ -27,9 +27,10 @@ soak: $(READY)
 mutants: $(READY)
 	$(BIN)/python -m tests.ledger.mutants
 
-# Pages that are made from the code.
+# Pages and dashboards that are made from the code.
 docs: $(READY)
 	$(BIN)/python -m docs.generate
+	$(BIN)/python -m grafana
 
 format: $(READY)
 	$(BIN)/ruff check --fix --quiet

@@ -1,0 +1,140 @@
+"""What several dashboards show in the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from exporter import metrics
+from exporter.metrics import Family
+from grafana import names
+from grafana.dashboard import CLIENT, WAN
+from grafana.panels import BAR, BITS, BYTES, RATIO, Column, Draw, Panel, Query, curves, days, link, of_field, table
+from grafana.promql import Vector, bits, calc, increase, matched, named, over, rate, select, top
+
+CLIENT_KEYS: Final = {"name": "Client", "source": "Source", "site": "Site", "client": "Address"}
+CLIENT_OF_ROW: Final = link(
+    "This client",
+    CLIENT,
+    source="${__data.fields.Source}",
+    site="${__data.fields.Site}",
+    client="${__data.fields.Address}",
+)
+CLIENT_OF_SERIES: Final = link("This client", CLIENT, **of_field("source", "site", "client"))
+WAN_OF_SERIES: Final = link("WAN and sites", WAN, **of_field("source", "site"))
+CLIENT_IDENTITY: Final = ("instance", "source", "site", "client")
+LINES = "{{source}} {{wan}}"
+
+NO_LINE: Final = "No line is metered here: no gateway of the controller, or no interface of the router"
+NO_CONTRACT: Final = "Write down under `wans` in the configuration what you pay for"
+NO_RULES: Final = "Nothing yet. It needs the recording rules of prometheus/rules, and some minutes"
+QUIET: Final = "No client has moved anything yet"
+
+SHARE_BAR: Final = {**BAR, "max": 1, "color": {"mode": "fixed", "fixedColor": "blue"}}
+"""A share that is neither good nor bad."""
+
+SHARE = (
+    "Share: of the bytes of all clients of the same source and site. Of a controller (scope attached) that is traffic "
+    "of clients, with what they send to each other; of a router (scope internet) it is routed traffic."
+)
+
+
+def both(download: Family, upload: Family, *matchers: str, window: str = "") -> Vector:
+    """Bytes of both directions: a second, or in a window."""
+    down, up = select(download, *matchers), select(upload, *matchers)
+    if window:
+        return calc(increase(down, window), "+", increase(up, window))
+    return calc(rate(down), "+", rate(up))
+
+
+def share_of_clients(part: Vector, *, window: str = "") -> Vector:
+    """What part of the bytes of all clients of its source and site it is."""
+    whole = both(metrics.SITE_DOWNLOAD, metrics.SITE_UPLOAD, window=window)
+    return matched(part, "/", calc(whole, ">", 0), ("job", "instance", "source", "site"), ())
+
+
+def top_clients_now(count: int, *matchers: str) -> Panel:
+    """Who moves most just now. Never a sum over sources: behind controller and router a client has two rows."""
+    pair = (metrics.CLIENT_DOWNLOAD_BYTES, metrics.CLIENT_UPLOAD_BYTES)
+    everybody = both(*pair, *matchers)
+    most = top(count, calc(everybody, ">", 0))
+
+    def of_most(vector: Vector) -> Vector:
+        return matched(vector, "and", most, CLIENT_IDENTITY)
+
+    down, up = (of_most(bits(rate(select(family, *matchers)))) for family in pair)
+    return table(
+        "Top clients now",
+        "Who moves most just now, download and upload together; a client that a controller and a router both meter has "
+        f"a row for each. {SHARE}",
+        CLIENT_KEYS,
+        [
+            Column("Download", named(down, metrics.CLIENT_INFO, *matchers), BITS, ("name",)),
+            Column("Upload", up, BITS),
+            Column("Share", share_of_clients(most), RATIO, shows=SHARE_BAR),
+        ],
+        QUIET,
+        order="Download",
+        links={"Client": CLIENT_OF_ROW},
+    )
+
+
+def top_clients_day(count: int, *matchers: str) -> Panel:
+    """Who moved most in 24 hours."""
+    most = top(count, calc(select(names.CLIENT_DAY, *matchers), ">", 0))
+    return table(
+        "Top clients in 24 hours",
+        "Who moved most in the last 24 hours, download and upload together; a client that a controller and a router "
+        f"both meter has a row for each. {SHARE}",
+        CLIENT_KEYS,
+        [
+            Column("Moved", named(most, metrics.CLIENT_INFO, *matchers), BYTES, ("name",)),
+            Column("Share", share_of_clients(most, window="1d"), RATIO, shows=SHARE_BAR),
+        ],
+        NO_RULES,
+        order="Moved",
+        links={"Client": CLIENT_OF_ROW},
+    )
+
+
+def line_rates(title: str = "Lines") -> Panel:
+    """Download and upload of every line, and what is paid for."""
+    return curves(
+        title,
+        "What passes each line, download upward and upload downward; dashed: what is paid for, where the configuration "
+        "says it. A line that two sources meter is drawn for each.",
+        [
+            Query(bits(rate(select(metrics.WAN_DOWNLOAD))), f"{LINES} download"),
+            Query(bits(rate(select(metrics.WAN_UPLOAD))), f"{LINES} upload"),
+            Query(bits(select(metrics.WAN_CONTRACT_DOWNLOAD)), f"{LINES} download paid for"),
+            Query(bits(select(metrics.WAN_CONTRACT_UPLOAD)), f"{LINES} upload paid for"),
+        ],
+        BITS,
+        NO_LINE,
+        draw=Draw(below="upload", dashed="paid for"),
+        links=[WAN_OF_SERIES],
+    )
+
+
+def ours(vector: Vector) -> Vector:
+    """Of our exporters alone, also of one that is gone since today."""
+    return matched(vector, "and", over("last_over_time", select(metrics.BUILD_INFO), "1d"), ("job", "instance"))
+
+
+def line_share(moved: Family, contract: Family) -> Vector:
+    """What part of what is paid for a line uses, by its own counters."""
+    return calc(rate(select(moved)), "/", calc(select(contract), ">", 0))
+
+
+def whole_day(counter: Vector) -> Vector:
+    """How much it grows in the day that begins with each point."""
+    return increase(counter, "1d", "-1d")
+
+
+def day_by_day(title: str, description: str, pairs: Sequence[tuple[Vector, str]], empty: str) -> Panel:
+    """Bars for each day. pairs: bytes of `whole_day`, and how they are called."""
+    queries = [Query(vector, legend) for vector, legend in pairs]
+    text = (
+        f"{description} By the day of your browser; the last bar is today so far. Prometheus has to reach back so far."
+    )
+    return days(title, text, queries, BYTES, empty)
