@@ -15,10 +15,12 @@ from typing import Final, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from exporter import metrics
-from exporter.accounting.buckets import Span, share, span
+from exporter.accounting.buckets import span
 from exporter.accounting.groups import GROUPS
+from exporter.accounting.growth import growth, opening
 from exporter.accounting.periods import DAILY, Cycle, Period, period_of
 from exporter.accounting.quotas import Quota, Standing, as_percent, standing
 from exporter.exposition import Blocks, labels, samples
@@ -181,11 +183,12 @@ class Accounts:
         begun: dict[int, Mapping[SubjectKey, Count]] = {}
         with self._lock:
             for cycle in terms.cycles():
-                opening = account.openings.get(cycle)
-                if opening is None or over.end > opening.period.end:
+                known = account.openings.get(cycle)
+                if known is None or over.end > known.period.end:
                     period = period_of(cycle, over.end)
                     if period.start not in begun:
-                        begun[period.start] = _begun(account.totals, grown, over, period.start)
+                        added = growth(before, account.totals, replace(changes, totals=grown))
+                        begun[period.start] = opening(account.totals, added, period.start)
                     account.openings[cycle] = _Opening(period, begun[period.start])
             account.grow(grown)
             if grown or begun:
@@ -289,21 +292,6 @@ class Accounts:
 def _named(quota: Quota) -> tuple[str, str]:
     """The kind and the key of the subjects that a quota is for."""
     return (SITE, "") if quota.scope in ("source", "all") else (quota.scope, quota.subject)
-
-
-def _begun(
-    totals: Mapping[SubjectKey, Count], grown: Mapping[SubjectKey, Count], over: Span, start: int
-) -> dict[SubjectKey, Count]:
-    """The totals with which a period began at `start`, where they stood at `totals` and grew during `over`."""
-    begun = dict(totals)
-    if over.start < start:
-        for subject, total in grown.items():
-            known = totals.get(subject, ZERO)
-            begun[subject] = Count(
-                known.download + share(total.download - known.download, over.start, over.end, start),
-                known.upload + share(total.upload - known.upload, over.start, over.end, start),
-            )
-    return begun
 
 
 def _lines(sums: Iterable[tuple[Who, Count]]) -> tuple[bytes, bytes]:

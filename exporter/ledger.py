@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from exporter.model import (
     ZERO,
+    Bounds,
     Changes,
     Collection,
     Completed,
@@ -63,9 +64,14 @@ def advance(memory: Memory, poll: Poll, moment: Moment, *, interval: float, max_
     known: Mapping[CounterKey, Counter] = {} if another_meter else memory.counters
     completed: Mapping[Collection, Completed] = {} if another_meter else memory.collections
 
+    read = [completed[collection].tick for collection in poll.complete if collection in completed]
+    before = min([source.tick, *read]) if source.number else moment.tick
+    gap = moment.tick - before > GAP_INTERVALS * interval
+
     newest = _newest(poll.readings, events)
     counters: dict[CounterKey, Counter] = {}
     increases: dict[SubjectKey, Count] = {}
+    splits: dict[SubjectKey, dict[Bounds, Count]] = {}
     met: list[tuple[Reading, str]] = []
     for key, reading in newest.items():
         counter = known.get(key)
@@ -81,11 +87,12 @@ def advance(memory: Memory, poll: Poll, moment: Moment, *, interval: float, max_
             met.append((reading, reason))
         for subject in reading.subjects:
             increases[subject] = plus(increases.get(subject, ZERO), increase)
+        if gap and reading.life is not None and increase != ZERO:
+            last = completed.get(Collection(key.kind, key.site))
+            parts = _proved(counter, reading.life, reading.count, last, moment, poll.refresh)
+            _credit(splits, reading.subjects, parts)
 
     totals = memory.totals
-    read = [completed[collection].tick for collection in poll.complete if collection in completed]
-    before = min([source.tick, *read]) if source.number else moment.tick
-    gap = moment.tick - before > GAP_INTERVALS * interval
     return Changes(
         source=replace(
             source,
@@ -113,6 +120,7 @@ def advance(memory: Memory, poll: Poll, moment: Moment, *, interval: float, max_
         increases=increases,
         events=events,
         gap=gap,
+        splits=splits,
         met=met,
     )
 
@@ -246,24 +254,66 @@ def _may_be_evicted(reading: Reading) -> bool:
 
 def _over_lives(before: Count, mark: str, count: Count, life: Life) -> tuple[Count, str]:
     """Row 5: what moved since `before` was read in the life `mark`, over lives that closed since, up to `count`."""
-    increase, stood, went_on = ZERO, before, False
-    finals = [closed.final for closed in life.closed if closed.mark == mark]
-    lives: list[tuple[Count | None, Count]] = [(c.base, c.final) for c in life.closed if c.mark != mark]
-    for final in finals:
-        if _reaches(final, before):
-            increase, stood = _minus(final, before), final
-    for base, final in [*lives, (life.base, count)]:
-        went_on = life.restarted and _reaches(final, stood) and (base is not None or stood is not before)
-        if went_on:  # the old total may have gone on, which is never more than what a new one would have counted
-            increase = plus(increase, _minus(final, stood))
-        elif base is not None and _reaches(final, base):
-            increase = plus(increase, _minus(final, base))
-        stood = final
+    parts, went_on = _life_by_life(before, mark, count, life)
+    increase = ZERO
+    for _, part in parts:
+        increase = plus(increase, part)
     if went_on:
         return increase, ""
     if life.mark and not life.restarted:
         return increase, "rollover"
     return increase, "rollback" if life.base is not None and life.base != ZERO else "reset"
+
+
+def _life_by_life(before: Count, mark: str, count: Count, life: Life) -> tuple[list[tuple[Bounds, Count]], bool]:
+    """The same life by life, with when it moved; and whether the old total may have gone on in the last one."""
+    parts: list[tuple[Bounds, Count]] = []
+    stood, since, went_on = before, None, False
+    finals = [(closed.final, closed.ended) for closed in life.closed if closed.mark == mark]
+    lives: list[tuple[Count | None, Count, Bounds]] = [
+        (closed.base, closed.final, (closed.began, closed.ended)) for closed in life.closed if closed.mark != mark
+    ]
+    for final, ended in finals:
+        if _reaches(final, before):
+            parts = [((None, ended), _minus(final, before))]
+            stood, since = final, ended
+    for base, final, bounds in [*lives, (life.base, count, (life.began, None))]:
+        went_on = life.restarted and _reaches(final, stood) and (base is not None or stood is not before)
+        if went_on:  # the old total may have gone on, which is never more than what a new one would have counted
+            parts.append(((since, bounds[1]), _minus(final, stood)))
+        elif base is not None and _reaches(final, base):
+            parts.append((bounds, _minus(final, base)))
+        stood, since = final, bounds[1]
+    return parts, went_on
+
+
+def _proved(
+    counter: Counter | None, life: Life, count: Count, last: Completed | None, moment: Moment, refresh: float
+) -> list[tuple[Bounds, Count]]:
+    """The parts of an increase over lives whose time is proved. What goes on in one life has none."""
+    if counter is not None:
+        if not _is_new_life(counter, life, moment.tick):
+            return []
+        before, mark = counter.count, counter.mark
+    elif last is not None and life.mark and last.mark and life.mark != last.mark:
+        before, mark = ZERO, last.mark
+    else:
+        return []
+    if life.age is not None and life.began is None:  # the reading may be as old as a refresh
+        life = replace(life, began=moment.at - life.age - refresh)
+    parts, _ = _life_by_life(before, mark, count, life)
+    return [(bounds, part) for bounds, part in parts if bounds != (None, None) and part != ZERO]
+
+
+def _credit(
+    splits: dict[SubjectKey, dict[Bounds, Count]],
+    subjects: Iterable[SubjectKey],
+    parts: Iterable[tuple[Bounds, Count]],
+) -> None:
+    for bounds, part in parts:
+        for subject in subjects:
+            known = splits.setdefault(subject, {})
+            known[bounds] = plus(known.get(bounds, ZERO), part)
 
 
 def _wrapped(counter: Counter, reading: Reading, tick: float, refresh: float, max_rate: float) -> bool:

@@ -70,11 +70,16 @@ ZERO = Count()
 
 
 class Closed(Struct, frozen=True):
-    """A life that ended: its name, and the values it started from and ended with."""
+    """A life that ended: its name, and the values it started from and ended with.
+
+    began, ended: no byte of it moved before or after that, Unix seconds on the meter's clock; None where nothing tells.
+    """
 
     mark: str
     base: Count
     final: Count
+    began: float | None = None
+    ended: float | None = None
 
 
 class Life(Struct, frozen=True):
@@ -87,6 +92,7 @@ class Life(Struct, frozen=True):
     closed: the lives that ended since the reading before, oldest first, as far as the meter still shows them.
     restarted: the meter's process was restarted, so old totals may go on in the new life.
     evicts: the meter's table is full, so it may forget a counter within the life and begin it again from 0.
+    began: no byte of it moved before that, Unix seconds on the meter's clock; None where only `age` tells, or nothing.
     """
 
     mark: str = ""
@@ -95,6 +101,7 @@ class Life(Struct, frozen=True):
     closed: tuple[Closed, ...] = ()
     restarted: bool = False
     evicts: bool = False
+    began: float | None = None
 
 
 class Reading(Struct, frozen=True, gc=False):
@@ -316,6 +323,13 @@ class Completed(Struct, frozen=True):
     mark: str
 
 
+Bounds = tuple[float | None, float | None]
+"""After and until when bytes moved, Unix seconds; None where only the silence bounds them."""
+
+Parts = Mapping[Bounds, Count]
+"""The bytes of a subject whose time is proved, by their bounds."""
+
+
 class Source(Struct, frozen=True):
     """What the ledger remembers of a source as a whole. `gaps`: silences that hid several intervals."""
 
@@ -347,6 +361,8 @@ class Changes(Struct, frozen=True):
     counters, totals, collections: the new values of those that changed. gone: counters to forget.
     increases: bytes that moved since the last reading, by subject; every subject of the poll's readings is in it.
     events: how many counters met a rule, by (kind, reason). gap: the silence before this poll hid several intervals.
+    splits: of increases that such a silence hid, the parts whose time is proved. What they leave may have moved at any
+    time in it.
     met: the readings of counters that did not simply go on, each with the reason; "duplicate" and "clock" are not in
     it, for they are told by the poll alone. noted: what becomes of all that, added once the ledger has answered.
     """
@@ -359,6 +375,7 @@ class Changes(Struct, frozen=True):
     increases: Mapping[SubjectKey, Count]
     events: Mapping[tuple[str, str], int]
     gap: bool = False
+    splits: Mapping[SubjectKey, Parts] = {}
     met: Sequence[tuple[Reading, str]] = ()
     noted: Noted = NOTHING
 

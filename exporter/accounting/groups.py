@@ -9,7 +9,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from exporter.ledger import plus
-from exporter.model import ZERO, Changes, Count, SubjectKey
+from exporter.model import ZERO, Bounds, Changes, Count, SubjectKey
 from exporter.naming import People
 
 GROUPS = ("owner", "category")
@@ -17,10 +17,14 @@ GROUPS = ("owner", "category")
 
 
 def credit(changes: Changes, totals: dict[SubjectKey, Count], people: People) -> Changes:
-    """The changes with the totals of owners and categories in them. totals: as they were before the poll."""
+    """The changes with owners and categories in them, and when their bytes moved as far as that is proved.
+
+    totals: as they were before the poll.
+    """
     if not people:
         return changes
     grown: dict[SubjectKey, Count] = {}
+    splits: dict[SubjectKey, dict[Bounds, Count]] = {}
     for client, increase in changes.increases.items():
         person = people.get(client.key) if client.kind == "client" else None
         if person is None:
@@ -30,4 +34,9 @@ def credit(changes: Changes, totals: dict[SubjectKey, Count], people: People) ->
             group = SubjectKey(kind, client.site, name)
             if name and (increase != ZERO or group not in totals):
                 grown[group] = plus(grown.get(group) or totals.get(group, ZERO), increase)
-    return replace(changes, totals={**changes.totals, **grown}) if grown else changes
+                for bounds, part in changes.splits.get(client, {}).items():
+                    parts = splits.setdefault(group, {})
+                    parts[bounds] = plus(parts.get(bounds, ZERO), part)
+    if not grown:
+        return changes
+    return replace(changes, totals={**changes.totals, **grown}, splits={**changes.splits, **splits})

@@ -15,11 +15,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from exporter.model import ZERO, Closed, Count, Life
 from exporter.sources.nlbwmon.exchange import Exchange, Facts
 from exporter.sources.nlbwmon.payload import Row
-from exporter.sources.nlbwmon.periods import Period
+from exporter.sources.nlbwmon.periods import Period, closed_at
 
 OFFERED: Final = 20
 """Polls for which closed lives are offered: the ledger takes them with the first that is committed."""
@@ -51,11 +52,16 @@ class Standing(Struct, frozen=True):
 
 
 class Closing(Struct, frozen=True):
-    """A life that closed. bases, finals: by row; without an entry a row began at 0. `bases` is None if not known."""
+    """A life that closed. bases, finals: by row; without an entry a row began at 0. `bases` is None if not known.
+
+    began, ended: Unix seconds on the router's clock, None where nothing tells.
+    """
 
     mark: str
     bases: Counts | None
     finals: Counts
+    began: float | None = None
+    ended: float | None = None
 
 
 class VoidError(Exception):
@@ -108,6 +114,7 @@ class Lives:
         self.daemon: tuple[str, str] | None = None
         self._label = ""
         self._bases: Counts | None = None
+        self._began: float | None = None
         self._restarted = False
         self._unsure = True
         self._counts: Counts = {}
@@ -155,9 +162,11 @@ class Lives:
             # What closed before the last reading counts no more, but for a counter that was last taken in it. Where old
             # totals may go on, even the order of lives would: then it is left out.
             older = () if self._restarted else self._closings
-            older = tuple(Closing(closing.mark, None, closing.finals) for closing in older)
+            older = tuple(replace(closing, bases=None) for closing in older)
             self._closings = (*older, *self._newly_closed(exchange, here)) if self._is_sound(facts, here) else ()
             self._unsure = self.daemon is None
+            earlier = max((label for label in facts.files if label < here.period.label), default="")
+            self._began = self._ended(exchange, earlier) if here.rolled else facts.started
             base = None if here.rolled else exchange.closed.get(here.period.label)
             unknown = (
                 not self._is_sound(facts, here)
@@ -192,19 +201,20 @@ class Lives:
     def life(self, key: str, count: Count) -> Life:
         """What is proved about the life of a row, which shows `count` now."""
         closed = tuple(
-            Closed(closing.mark, _base(closing, key), closing.finals[key])
+            Closed(closing.mark, _base(closing, key), closing.finals[key], closing.began, closing.ended)
             for closing in self._closings
             if key in closing.finals
         )
         base = None if self._bases is None else count if self._behind else self._bases.get(key, ZERO)
-        return Life(self.mark, None, base, closed, self._restarted, self._evicts)
+        return Life(self.mark, None, base, closed, self._restarted, self._evicts, self._began)
 
     @property
     def shared(self) -> Life | None:
         """The life that is every row's, where all are alike: the usual case, and one object for all of them."""
         if self._closings or self._bases or (self._behind and self._left):
             return None
-        return Life(self.mark, None, None if self._bases is None else ZERO, (), self._restarted, self._evicts)
+        base = None if self._bases is None else ZERO
+        return Life(self.mark, None, base, (), self._restarted, self._evicts, self._began)
 
     def tentative(self, exchange: Exchange) -> str:
         """The mark of the reading that was entered last, where it proves of no row that it ended or was not there.
@@ -352,8 +362,9 @@ class Lives:
             return []
         starts = {period.label: period.start for period in exchange.periods}
         found: list[Closing] = []
-        followed = True
+        followed, began = True, None
         for label in self._closed(exchange, here):
+            after, began = began, self._ended(exchange, label)
             rows = exchange.closed.get(label) if _is_its_own(facts, label) else None
             mine = label == self._label
             if rows is None:
@@ -363,11 +374,21 @@ class Lives:
                 continue
             if mine:
                 unknown = self._unsure or self._behind
-                found.append(Closing(self.mark, None if unknown else self._bases, counts_of(rows)))
+                found.append(Closing(self.mark, None if unknown else self._bases, counts_of(rows), None, began))
                 continue
             born_by_rollover = followed and facts.started is not None and facts.started < starts[label]
-            found.append(Closing(self._mark(facts, label), {} if born_by_rollover else None, counts_of(rows)))
+            bases: Counts | None = {} if born_by_rollover else None
+            found.append(Closing(self._mark(facts, label), bases, counts_of(rows), after, began))
         return found
+
+    @staticmethod
+    def _ended(exchange: Exchange, label: str) -> float | None:
+        """When the period with this label was closed, or last written; None where its file does not say."""
+        written = exchange.before.files.get(label)
+        starts = [period.start for period in exchange.periods if period.label > label]
+        if written is None or not starts:
+            return None
+        return closed_at(min(starts), written, 2 * exchange.refresh + SLACK)
 
     def _mark(self, facts: Facts, label: str) -> str:
         return f"{self._identity}|{facts.boot}|{facts.pids}|{label}"

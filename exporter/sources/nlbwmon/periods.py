@@ -13,6 +13,7 @@ import time
 from typing import Final, NamedTuple
 
 DAY: Final = 86_400
+HOUR: Final = 3_600
 FURTHEST: Final = 800  # days that are looked back for the beginning of a monthly period
 _is_fixed = re.compile(r"(\d{4})-(\d{2})-(\d{2})/(\d{1,5})").fullmatch
 _is_monthly = re.compile(r"[+-]?\d{1,2}").fullmatch
@@ -64,6 +65,16 @@ def periods(interval: Interval, now: float, offset: int, number: int) -> list[Pe
         starts = (start - back * interval.days * DAY for back in range(number))
         return [Period(_date(start + offset), float(start)) for start in starts]
     return _months(interval.day, now, offset, number)
+
+
+def closed_at(start: float, written: float, late: float) -> float:
+    """When a period ended whose file was written last at `written` and after which the next began at `start`.
+
+    That is when it was written: on a full disk days after its end, and before it where the power was cut. Up to `late`
+    seconds after the bound are the daemon's way to see that it passed. All are Unix seconds on the router's clock.
+    """
+    bounds = (start + hours * HOUR for hours in (0, -1, 1))  # long ago, the router's offset may have been another one
+    return next((bound for bound in bounds if 0 <= written - bound <= late), written)
 
 
 def days_in(year: int, month: int) -> int:
