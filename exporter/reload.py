@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LOOK = 0.1
 """Seconds between two looks at whether the process ends while somebody waits for a reload."""
 
-FIXED: Final = ("web.listen", "web.config_file", "state", "archive")
+FIXED: Final = ("web.listen", "web.config_file", "state", "archive.url", "archive.password")
 """Keys that are read at the start alone."""
 
 
@@ -51,7 +51,8 @@ class Configuration:
         start = self._started_with
         waiting = [key for key in FIXED if _value(config, key) != _value(start, key)]
         web = config.web.model_copy(update={"listen": start.web.listen, "config_file": start.web.config_file})
-        self.config = config.model_copy(update={"web": web, "state": start.state, "archive": start.archive})
+        archive = config.archive.model_copy(update={"url": start.archive.url, "password": start.archive.password})
+        self.config = config.model_copy(update={"web": web, "state": start.state, "archive": archive})
         return waiting
 
 

@@ -305,9 +305,9 @@ class Exporter:
     def _take(self, config: Config) -> None:
         new, old = configured(config), self.settings
         settings = replace(new, host=old.host, port=old.port, state=old.state, web_config=old.web_config)
-        settings = replace(settings, retention=old.retention, archive=old.archive)
-        if settings.zone.key != old.zone.key:
-            self.state.keep(settings.zone, old.retention)
+        settings = replace(settings, archive=old.archive)
+        if (settings.zone.key, settings.retention) != (old.zone.key, old.retention):
+            self.state.keep(settings.zone, settings.retention)
         same = (settings.names, settings.hash_mac) == (old.names, old.hash_mac)
         privacy = self.privacy if same else privacy_of(settings.names, settings.hash_mac, self.state.pseudonym_key)
 

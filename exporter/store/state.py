@@ -125,7 +125,7 @@ class State:
         Days of another time zone are made anew where there are five minutes of them. Raises StateError, with nothing
         changed. Until it is called, days are cut as they were, or else in UTC, and nothing is removed.
         """
-        with self._guard, explained(self._path, "cannot change the time zone of its days"):
+        with self._guard, explained(self._path, "cannot change how history is kept"):
             try:
                 connection = self._ready()
                 with database.transaction(connection):

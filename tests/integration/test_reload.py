@@ -6,11 +6,13 @@ import http.client
 import logging
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from html import unescape
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from exporter.config import Config, load
 from exporter.demo.controller import DemoController
 from exporter.reload import Configuration, planned_of
 from exporter.service import Exporter, configured
+from exporter.store import Retention
 from tests.consoles import MAC, START, household
 from tests.e2e.stack import eventually, fetch, free_port
 
@@ -290,6 +293,38 @@ def test_what_waits_for_a_restart_is_said_for_as_long_as_it_waits(site: Site, ca
         assert not (site.folder / "other.db").exists()
         site.write(site.entry("home", 0, "interval: 1h"))
         assert running.exporter.reload() == running.exporter.config_trouble == ""
+
+
+KEPT = "SELECT count(*) FROM hourly WHERE bucket = ?1 UNION ALL SELECT count(*) FROM event WHERE bucket = ?1"
+
+
+def test_history_is_kept_for_as_long_as_the_file_says_from_then_on(site: Site) -> None:
+    ago = (int(time.time()) // 3600 * 3600 - 30 * 86_400,)
+    site.write(site.entry("home", 0, "interval: 1s"))
+
+    def kept() -> list[int]:
+        with closing(sqlite3.connect(site.folder / "state.db")) as file:
+            return [rows for (rows,) in file.execute(KEPT, ago)]
+
+    with site.running() as running:
+        eventually("home is polled", lambda: running.polls("home"), within=30)
+        with closing(sqlite3.connect(site.folder / "state.db")) as file, file:
+            file.execute("INSERT INTO hourly VALUES (?, 1, 'all', 5, 5, 0)", ago)
+            file.execute("INSERT INTO event VALUES (?, 1, 'reset', 1)", ago)
+        polls = running.polls("home")
+        eventually("it is polled again", lambda: running.polls("home") > polls + 1, within=30)
+        assert kept() == [1, 1]
+        shorter = "archive: {retention: {five_minutes: 2d, hourly: 20d}}"
+        site.write(site.entry("home", 0, "interval: 1s"), more=shorter)
+        assert running.exporter.reload() == running.exporter.config_trouble == ""
+        assert "hourly: 20d" in running.exporter.config()
+        eventually("it is gone", lambda: kept() == [0, 0], within=30)
+        there = "archive: {url: postgresql://user@127.0.0.1:1/bandwidth, password: p}"
+        site.write(site.entry("home", 0, "interval: 1s"), more=there)
+        assert running.exporter.reload() == ""
+        assert running.exporter.config_trouble.startswith("archive.url and archive.password changed")
+        assert "postgresql" not in running.exporter.config()
+        assert running.exporter.settings.retention == Retention()
 
 
 def test_a_state_that_cannot_be_read_changes_nothing(site: Site) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pytest
+from msgspec.structs import replace
 
 from exporter import events, ledger
 from exporter.events import NAMED, STALE, Known
 from exporter.model import (
-    Changes,
     Collection,
     Count,
     CounterKey,
@@ -50,8 +50,7 @@ class Source:
         noted, self.known = events.note(self.memory, taken, changes, left, self.known, tick, self.at)
         counted = sum(count for (_, reason), count in noted.counts.items() if reason.split("|")[-1] in ledger.REASONS)
         assert counted == sum(changes.events.values())
-        self.changes = changes
-        self.memory.take(Changes(*(getattr(changes, name) for name in Changes.__struct_fields__[:-1]), noted), {})
+        self.memory.take(replace(changes, noted=noted), {})
         return noted
 
     def clients(self, *counts: int, meter_at: float = 0.0, gear: Iterable[Gear] = ()) -> Noted:
