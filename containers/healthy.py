@@ -56,12 +56,10 @@ def ask(host: str, port: int, *, tls: bool) -> str:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
             with context.wrap_socket(wire) as secured:
-                return status_of(secured)
-    except ssl.SSLError as error:
-        # It wants a certificate of its clients, and the handshake is as far as a stranger gets.
-        if error.reason and "CERTIFICATE_REQUIRED" in error.reason:
-            return "401"
-        raise
+                # Who wants a certificate of its clients hangs up on us, at the end of the handshake or in it.
+                return status_of(secured) or "401"
+    except ssl.SSLEOFError:
+        return "401"
     except ConnectionResetError:
         if tls:
             raise
