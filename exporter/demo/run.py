@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 
+from msgspec.structs import replace
 from rich import box
 from rich.console import Console
 from rich.markup import escape
@@ -261,7 +262,7 @@ def _simulated(network: Network, router: Router, clock: Clock) -> Iterator[dict[
         )
         sources: dict[str, Source] = {
             HOME: UnifiSource(settings, wall=clock.wall),
-            ATTIC: NlbwmonSource(attic.settings(), wall=clock.wall),
+            ATTIC: NlbwmonSource(replace(attic.settings(), protocols=True), wall=clock.wall),
         }
         yield sources
         for source in sources.values():
