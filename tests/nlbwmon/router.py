@@ -134,9 +134,14 @@ def document(rows: tuple[Row, ...]) -> bytes:
 
 
 class Exporter:
-    """Counts what a router answers, each poll at the router's own time unless `ahead` says otherwise."""
+    """Counts what a router answers, each poll at the router's own time unless `ahead` says otherwise.
 
-    def __init__(self, router: Router) -> None:
+    timed: by that time it is also known how long it was away, as one that polls twice a minute. Else nothing is a
+    silence.
+    """
+
+    def __init__(self, router: Router, *, timed: bool = False) -> None:
+        self.timed = timed
         self.router = router
         self.memory = Memory()
         self.readings = Readings("SHA256:key")
@@ -163,8 +168,9 @@ class Exporter:
         at = self.router.at + ahead
         poll = self._proved(at) if self.tier == "facts" else self._unproved(at)
         self.notices, self.took = poll.notices, poll
-        moment = Moment(self.number, 1_000_000.0 + self.number * 3_600, at)
-        changes = ledger.advance(self.memory, poll, moment, interval=3_600, max_rate=MAX_RATE)
+        passed, interval = (self.router.at - self.began, 30.0) if self.timed else (self.number * 3_600, 3_600.0)
+        moment = Moment(self.number, 1_000_000.0 + passed, at)
+        changes = ledger.advance(self.memory, poll, moment, interval=interval, max_rate=MAX_RATE)
         if committed:
             self.memory.take(changes, {})
         self.last = changes
