@@ -68,6 +68,10 @@ class Panel:
         """The same, in another size. The dashboard is 24 wide."""
         return replace(self, width=width, height=height)
 
+    def of_now(self) -> Panel:
+        """The same, of the last hour, however long the chosen time is: a rate is then one over some minutes."""
+        return replace(self, recent="1h")
+
     def json(self, x: int, y: int) -> Json:
         """As Grafana reads it. The id comes from the title, so that links to a panel last."""
         written: Json = {
@@ -94,6 +98,7 @@ class Panel:
         }
         if self.recent:
             written["timeFrom"] = self.recent
+            written["hideTimeOverride"] = self.recent == "1h"
         if self.interval:
             written["interval"] = self.interval
         return written
@@ -272,7 +277,7 @@ def days(
     title: str, description: str, queries: Sequence[Query], unit: str, empty: str, *, links: Sequence[Json] = ()
 ) -> Panel:
     """A bar for each of the last 14 days, whatever time range is chosen."""
-    panel = curves(title, description, queries, unit, empty, draw=Draw(bars=True, stacked=True), links=links)
+    panel = curves(title, description, queries, unit, empty, draw=Draw(bars=True), links=links)
     return replace(panel, recent="14d", interval="1d")
 
 
@@ -433,7 +438,7 @@ def placed(rows: Iterable[Row | Panel]) -> list[Json]:
             continue
         x, y, deep = 0, y + deep, 0
         heading: Json = {
-            "id": identity(row.title),
+            "id": identity(f"row {row.title}"),
             "type": "row",
             "title": row.title,
             "collapsed": row.collapsed,

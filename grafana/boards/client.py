@@ -8,6 +8,7 @@ from exporter import metrics
 from exporter.metrics import Family
 from grafana.boards.shared import (
     CLIENT_KEYS,
+    LANDED,
     SHARE,
     both,
     day_by_day,
@@ -137,14 +138,14 @@ BOARD: Final = Dashboard(
             [Query(_rate(metrics.CLIENT_DOWNLOAD_BYTES), WHO)],
             BITS,
             NOBODY,
-        ),
+        ).of_now(),
         stat(
             "Upload",
             "What each chosen client uploads just now.",
             [Query(_rate(metrics.CLIENT_UPLOAD_BYTES), WHO)],
             BITS,
             NOBODY,
-        ),
+        ).of_now(),
         stat(
             "In the chosen time",
             "Bytes of each chosen client in the time range, download and upload together.",
@@ -232,4 +233,5 @@ BOARD: Final = Dashboard(
         ),
     ],
     variables=(*SELECTION, clients(every=None)),
+    annotations=(LANDED,),
 )

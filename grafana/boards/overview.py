@@ -13,6 +13,8 @@ from grafana.boards.shared import (
     CLIENT_KEYS,
     CLIENT_OF_ROW,
     CLIENT_OF_SERIES,
+    LANDED,
+    LINE_DOWN,
     LINES,
     NO_CONTRACT,
     NO_LINE,
@@ -25,7 +27,7 @@ from grafana.boards.shared import (
     top_clients_day,
     top_clients_now,
 )
-from grafana.dashboard import OVERVIEW, SELECTION, Annotation, Dashboard, Variable, clients
+from grafana.dashboard import OVERVIEW, SELECTION, Dashboard, Variable, clients
 from grafana.panels import (
     AGO,
     BITS,
@@ -117,7 +119,7 @@ BOARD: Final = Dashboard(
             BITS,
             NO_LINE,
             defaults={"links": [WAN_OF_SERIES]},
-        ),
+        ).of_now(),
         stat(
             "Upload now",
             "What goes over each line, by its gateway's counters. A line that two sources meter is shown for each.",
@@ -125,7 +127,7 @@ BOARD: Final = Dashboard(
             BITS,
             NO_LINE,
             defaults={"links": [WAN_OF_SERIES]},
-        ),
+        ).of_now(),
         gauges(
             "Share of what is paid for",
             "How much of the line's contract is used just now, by direction. A share of the line, not of its port.",
@@ -136,7 +138,7 @@ BOARD: Final = Dashboard(
             RATIO,
             NO_CONTRACT,
             highest=1,
-        ),
+        ).of_now(),
         stat(
             "Lines",
             "Whether each line is up, as its gateway says.",
@@ -225,12 +227,5 @@ BOARD: Final = Dashboard(
         Row("Quotas", (quota_bars(), quota_table())),
     ],
     variables=(*SELECTION, clients(), _TOP),
-    annotations=(
-        Annotation(
-            "Line down",
-            calc(select(metrics.WAN_UP), "==", 0),
-            "{{source}} {{wan}}",
-            "red",
-        ),
-    ),
+    annotations=(LINE_DOWN, LANDED),
 )

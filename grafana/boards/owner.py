@@ -10,6 +10,7 @@ from grafana.boards.client import PICKED, client_days, client_protocols, client_
 from grafana.boards.shared import (
     CLIENT_KEYS,
     CLIENT_OF_ROW,
+    LANDED,
     SHARE,
     SHARE_BAR,
     both,
@@ -79,14 +80,14 @@ BOARD: Final = Dashboard(
             [Query(_rate(metrics.CLIENT_DOWNLOAD_BYTES), WHOSE)],
             BITS,
             NO_OWNER,
-        ),
+        ).of_now(),
         stat(
             "Upload",
             "What the clients of each chosen owner upload just now, by source.",
             [Query(_rate(metrics.CLIENT_UPLOAD_BYTES), WHOSE)],
             BITS,
             NO_OWNER,
-        ),
+        ).of_now(),
         stat(
             "Share of all clients",
             f"What part of the bytes of all clients was theirs, in the time range. {SHARE}",
@@ -143,4 +144,5 @@ BOARD: Final = Dashboard(
         Row("Each client", (client_rates(), client_days(), client_protocols())),
     ],
     variables=(*SELECTION, _VARIABLE, clients(_OWNED, every=None, listed=True)),
+    annotations=(LANDED,),
 )

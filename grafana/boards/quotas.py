@@ -74,31 +74,31 @@ def quota_table() -> Panel:
     ).sized(16, 8)
 
 
-_MONTHS = """SELECT month AS "Month", source AS "Source", site AS "Site", subject AS "Line",
+_MONTHS = """SELECT exporter AS "Exporter", month AS "Month", source AS "Source", site AS "Site", subject AS "Line",
     download AS "Download", upload AS "Upload", download + upload AS "Both"
 FROM v_usage_month
 WHERE kind = 'wan' AND class = 'all' AND source ~ '^(${source:regex})$' AND site ~ '^(${site:regex})$'
-ORDER BY month DESC, source, site, subject LIMIT 200"""
+ORDER BY month DESC, exporter, source, site, subject LIMIT 200"""
 
-_DAYS = """SELECT date AS "Day", source AS "Source", site AS "Site", subject AS "Line",
+_DAYS = """SELECT exporter AS "Exporter", date AS "Day", source AS "Source", site AS "Site", subject AS "Line",
     download AS "Download", upload AS "Upload", download + upload AS "Both"
 FROM v_usage_daily
 WHERE kind = 'wan' AND class = 'all' AND source ~ '^(${source:regex})$' AND site ~ '^(${site:regex})$'
     AND day >= $__unixEpochFrom() / 86400 AND day <= $__unixEpochTo() / 86400
-ORDER BY date DESC, source, site, subject LIMIT 1000"""
+ORDER BY date DESC, exporter, source, site, subject LIMIT 1000"""
 
-_TOP = """SELECT month AS "Month", source AS "Source", rank AS "Rank", client AS "Address",
+_TOP = """SELECT exporter AS "Exporter", month AS "Month", source AS "Source", rank AS "Rank", client AS "Address",
     download AS "Download", upload AS "Upload", share AS "Share of clients"
 FROM v_top_clients
 WHERE month = to_char(to_timestamp($__unixEpochTo()), 'YYYY-MM') AND rank <= 20
     AND source ~ '^(${source:regex})$' AND site ~ '^(${site:regex})$'
-ORDER BY source, rank LIMIT 200"""
+ORDER BY exporter, source, rank LIMIT 200"""
 
-_OWNERS = """SELECT month AS "Month", source AS "Source", kind AS "Kind", subject AS "Whose",
+_OWNERS = """SELECT exporter AS "Exporter", month AS "Month", source AS "Source", kind AS "Kind", subject AS "Whose",
     download AS "Download", upload AS "Upload", download + upload AS "Both"
 FROM v_usage_month
 WHERE kind IN ('owner', 'category') AND class = 'all' AND source ~ '^(${source:regex})$' AND site ~ '^(${site:regex})$'
-ORDER BY month DESC, source, kind, download + upload DESC LIMIT 200"""
+ORDER BY month DESC, exporter, source, kind, download + upload DESC LIMIT 200"""
 
 _UNITS: Final = {"Download": BYTES, "Upload": BYTES, "Both": BYTES, "Share of clients": RATIO}
 

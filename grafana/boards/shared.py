@@ -8,7 +8,7 @@ from typing import Final
 from exporter import metrics
 from exporter.metrics import Family
 from grafana import names
-from grafana.dashboard import CLIENT, WAN
+from grafana.dashboard import CLIENT, WAN, Annotation
 from grafana.panels import BAR, BITS, BYTES, RATIO, Column, Draw, Panel, Query, curves, days, link, of_field, table
 from grafana.promql import Vector, bits, calc, increase, matched, named, over, rate, select, top
 
@@ -24,6 +24,14 @@ CLIENT_OF_SERIES: Final = link("This client", CLIENT, **of_field("source", "site
 WAN_OF_SERIES: Final = link("WAN and sites", WAN, **of_field("source", "site"))
 CLIENT_IDENTITY: Final = ("instance", "source", "site", "client")
 LINES = "{{source}} {{wan}}"
+
+LANDED: Final = Annotation(
+    "Bytes of a silence landed",
+    calc(increase(select(metrics.SOURCE_GAPS), "$__rate_interval"), ">", 0),
+    "{{source}} was not read for a while, or showed held series: the peak is no peak of traffic.",
+    "purple",
+)
+LINE_DOWN: Final = Annotation("Line down", calc(select(metrics.WAN_UP), "==", 0), LINES, "red")
 
 NO_LINE: Final = "No line is metered here: no gateway of the controller, or no interface of the router"
 NO_CONTRACT: Final = "Write down under `wans` in the configuration what you pay for"
@@ -76,7 +84,7 @@ def top_clients_now(count: int, *matchers: str) -> Panel:
         QUIET,
         order="Download",
         links={"Client": CLIENT_OF_ROW},
-    )
+    ).of_now()
 
 
 def top_clients_day(count: int, *matchers: str) -> Panel:
@@ -97,7 +105,7 @@ def top_clients_day(count: int, *matchers: str) -> Panel:
     )
 
 
-def line_rates(title: str = "Lines") -> Panel:
+def line_rates(title: str = "Line rates") -> Panel:
     """Download and upload of every line, and what is paid for."""
     return curves(
         title,

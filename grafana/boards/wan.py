@@ -8,6 +8,8 @@ from exporter import metrics
 from exporter.metrics import Family
 from grafana import names
 from grafana.boards.shared import (
+    LANDED,
+    LINE_DOWN,
     LINES,
     NO_CONTRACT,
     NO_LINE,
@@ -18,7 +20,7 @@ from grafana.boards.shared import (
     line_share,
     whole_day,
 )
-from grafana.dashboard import WAN, Annotation, Dashboard
+from grafana.dashboard import WAN, Dashboard
 from grafana.panels import (
     BITS,
     BYTES,
@@ -196,5 +198,5 @@ BOARD: Final = Dashboard(
             ),
         ),
     ],
-    annotations=(Annotation("Line down", calc(select(metrics.WAN_UP), "==", 0), "{{source}} {{wan}}", "red"),),
+    annotations=(LINE_DOWN, LANDED),
 )
