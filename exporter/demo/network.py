@@ -7,6 +7,7 @@ clock, `skew` seconds ahead of the true one. Every method may be called from any
 from __future__ import annotations
 
 import math
+from collections import Counter as Tally
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
@@ -204,7 +205,9 @@ class Network:
     def device_records(self) -> list[dict[str, Any]]:
         """The site's `stat/device` records: what the controller shows now."""
         with self._lock:
-            return self.gear.records(self.now, self.skew, renew=self._refresh <= 0)
+            at = Tally("" if client.wired else client.ap for client in self._clients.values() if client.connected)
+            records = self.gear.records(self.now, self.skew, renew=self._refresh <= 0)
+            return [record | {"num_sta": at["" if record["type"] == "usw" else record["mac"]]} for record in records]
 
     def truth(self) -> list[Truth]:
         """What really moved, beside the raw values shown. Nothing counts before an exporter could see the client."""

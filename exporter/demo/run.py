@@ -10,11 +10,11 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 
-from msgspec.structs import replace
 from rich import box
 from rich.console import Console
 from rich.markup import escape
