@@ -50,15 +50,23 @@ def fetch(url: str, headers: dict[str, str] | None = None) -> str | None:
 class Process:
     """A program that runs until the test ends it."""
 
-    def __init__(self, command: list[str], log: Path, ready_url: str, *, within: float = 30.0) -> None:
+    def __init__(
+        self, command: list[str], log: Path, ready_url: str, *, within: float = 30.0, cwd: Path | None = None
+    ) -> None:
         self._command, self._log, self._ready_url, self._within = command, log, ready_url, within
+        self._cwd = cwd
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it and wait until it says that it is ready."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env={**os.environ, "TZ": "UTC"}
+                self._command,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, "TZ": "UTC"},
+                cwd=self._cwd,
             )
         eventually(f"{self._command[0]} is ready", self._is_ready, within=self._within)
 
