@@ -19,7 +19,7 @@ from exporter import logs
 from exporter.logs import LogFormat
 
 if TYPE_CHECKING:
-    from exporter.commands.report import Report, Top
+    from exporter.commands.answers import Comparison, Report, Top
     from exporter.config import Config, SourceEntry
 
 # The exit status for what the user has to mend, as shells have it.
@@ -291,7 +291,7 @@ def _on_archive(work: Callable[[], str]) -> None:
 _Source = Annotated[str | None, typer.Option(help="Only this source.", show_default=False)]
 _Most = Annotated[int, typer.Option("--most", min=1, max=100_000, help="How many rows.")]
 _Json = Annotated[bool, typer.Option("--json", help="As one JSON object; bytes and Unix seconds.")]
-_PERIOD = "today, week (from Monday), month, or a month as 2026-07."
+_PERIOD = "today, yesterday, week (from Monday), month, 2026-07, 2026-07-14, or days as 2026-07-01..2026-07-14."
 
 
 @app.command()
@@ -300,14 +300,20 @@ def top(
     period: Annotated[str, typer.Option(help=_PERIOD)] = "today",
     source: _Source = None,
     by: Annotated[str, typer.Option(help="client, owner, category or protocol.")] = "client",
+    against: Annotated[
+        str | None, typer.Option(help="Say what changed since this period instead, in the same words.")
+    ] = None,
     most: _Most = 10,
     as_json: _Json = False,
 ) -> None:
     """Say who moved most, with shares and trends. Reads the state, also while the exporter runs."""
-    from exporter.commands.report import make_top
+    from exporter.commands.report import make_comparison, make_top
 
     loaded = _load(config)
-    _say(lambda now: make_top(loaded, period, by, source, most, now), as_json)
+    if against is None:
+        _say(lambda now: make_top(loaded, period, by, source, most, now), as_json)
+    else:
+        _say(lambda now: make_comparison(loaded, period, against, by, source, most, now), as_json)
 
 
 @app.command()
@@ -318,15 +324,15 @@ def report(
     most: _Most = 10,
     as_json: _Json = False,
 ) -> None:
-    """Report a period of a source: days, top clients, 95th percentile, and why a provider counts something else."""
+    """Report a period of a source: days, top, trends, unusual hours, 95th percentile, and why a provider differs."""
     from exporter.commands.report import make_report
 
     loaded = _load(config)
     _say(lambda now: make_report(loaded, period, source, most, now), as_json)
 
 
-def _say(ask: Callable[[float], Top | Report], as_json: bool) -> None:
-    from exporter.commands.report import UnclearError
+def _say(ask: Callable[[float], Top | Comparison | Report], as_json: bool) -> None:
+    from exporter.commands.periods import UnclearError
     from exporter.store import StateError
 
     try:

@@ -1,27 +1,36 @@
 """`top` and `report`: what the archive in the state says, for people and for programs. Reads beside a running exporter.
 
-Days, weeks and months are those of the archive, by the time zone that its days are cut by. Bytes are in powers of 1000,
-as on bills.
+Days, weeks and months are those of the archive, by the time zone that its days are cut by.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
-from math import ceil
+from heapq import nlargest
+from math import ceil, isfinite
 from typing import TYPE_CHECKING, Final
 
-from msgspec import Struct
-
-from exporter.accounting.analytics import Direction, Moved, Trend, top, trend
-from exporter.accounting.buckets import BUCKET, share
-from exporter.accounting.days import date_of, day_from, day_of, day_start
-from exporter.accounting.percentile import Percentile, percentile
-from exporter.accounting.periods import DAILY, Cycle, Period, period_of
-from exporter.accounting.reconcile import Measured, Pair, Reconciliation, reconcile
+from exporter.accounting.analytics import DAYS, Direction, Moved, Trend, anomaly, compare, top, trend
+from exporter.accounting.buckets import BUCKET, HOUR, share
+from exporter.accounting.days import date_of, day_of, day_start
+from exporter.accounting.percentile import percentile
+from exporter.accounting.periods import Cycle, Period, period_of
+from exporter.accounting.reconcile import Measured, Pair, reconcile
+from exporter.commands.answers import (
+    Billed,
+    Changed,
+    Comparison,
+    Day,
+    Heading,
+    Report,
+    Row,
+    Top,
+    Unusual,
+    Unusuals,
+)
+from exporter.commands.periods import UnclearError, period_named
 from exporter.configured import SCOPES, people_of
 from exporter.model import Client
 from exporter.naming import People
@@ -31,95 +40,19 @@ from exporter.store.errors import StateError
 from exporter.store.forget import pseudonym_key
 from exporter.store.forget import reading as reading_state
 from exporter.store.queries import History, Subject
+from exporter.store.usage import ALL
 
 if TYPE_CHECKING:
-    from zoneinfo import ZoneInfo
-
     from exporter.config import Config
 
-CYCLES: Final = {"today": DAILY, "week": "monday", "month": "1"}
 BY: Final = ("client", "owner", "category", "protocol")
 
-
-class UnclearError(Exception):
-    """What the user asks for does not exist; the message says what does."""
-
-
-class Row(Struct, frozen=True):
-    """One of the top. name: how it is called, address: its MAC, IP or pseudonym if it is a client.
-
-    share: of the bytes of all, 0 to 1. trend and change: see exporter.accounting.analytics.trend.
-    """
-
-    rank: int
-    name: str
-    address: str
-    download: int
-    upload: int
-    share: float
-    trend: str
-    change: float | None
+JUDGED: Final = 20
+"""Clients of a report whose hours are compared with others: those that moved most."""
 
 
-class Top(Struct, frozen=True):
-    """Who moved most. start, end: Unix seconds; days are cut by `timezone`. others: how many are not in `rows`."""
-
-    period: str
-    start: int
-    end: int
-    timezone: str
-    by: str
-    source: str | None
-    download: int
-    upload: int
-    rows: tuple[Row, ...]
-    others: int
-
-
-class Day(Struct, frozen=True):
-    """What the clients of a source, and its lines, moved on a day."""
-
-    date: str
-    clients: Pair
-    line: Pair | None
-
-
-class Billed(Struct, frozen=True):
-    """The 95th percentile of a line, or of the clients where no line is metered. since, until: of what it is, in Unix
-    seconds; whole: that is all of the period.
-    """
-
-    line: str
-    since: int
-    until: int
-    whole: bool
-    percentile: Percentile
-
-
-class Report(Struct, frozen=True):
-    """A period of one source."""
-
-    period: str
-    start: int
-    end: int
-    timezone: str
-    source: str
-    days: tuple[Day, ...]
-    top: Top
-    billed: tuple[Billed, ...]
-    reconciliation: Reconciliation
-
-
-def period_named(text: str, now: float, zone: ZoneInfo) -> Period:
-    """today, week, month, or a month as 2026-07. Raises UnclearError."""
-    if text in CYCLES:
-        return period_of(Cycle(CYCLES[text], zone), now)
-    found = re.fullmatch(r"([0-9]{4})-(0[1-9]|1[0-2])", text)
-    if found is None or found[1] == "0000" or text == "9999-12":
-        raise UnclearError(f"There is no period {text!r}. Write today, week, month, or a month as 2026-07.")
-    year, month = int(found[1]), int(found[2])
-    days = date(year, month, 1), date(year + month // 12, month % 12 + 1, 1)
-    return Period(*(day_start(day_from(day), zone) for day in days))
+Moves = Callable[[int, int], dict[str, Moved]]
+"""What each of some names moved in a period."""
 
 
 def make_top(config: Config, period: str, by: str, source: str | None, most: int, now: float) -> Top:
@@ -129,6 +62,17 @@ def make_top(config: Config, period: str, by: str, source: str | None, most: int
     with _asking(config, now) as asker:
         asker.sources(source)
         return asker.top(period, by, source, most)
+
+
+def make_comparison(
+    config: Config, period: str, against: str, by: str, source: str | None, most: int, now: float
+) -> Comparison:
+    """Raises UnclearError and StateError."""
+    if by not in BY:
+        raise UnclearError(f"There is no --by {by!r}. Write {', '.join(BY)}.")
+    with _asking(config, now) as asker:
+        asker.sources(source)
+        return asker.comparison(period, against, by, source, most)
 
 
 def make_report(config: Config, period: str, source: str | None, most: int, now: float) -> Report:
@@ -180,14 +124,7 @@ class _Asker:
     def top(self, period: str, by: str, source: str | None, most: int) -> Top:
         """See Top."""
         bounds = period_named(period, self.now, self.history.zone)
-        named = queries.subjects(self.history, ["site" if by == "protocol" else by], source)
-        names = {number: each.key for number, each in named.items()}
-
-        def moved(start: int, end: int) -> dict[str, Moved]:
-            sums = queries.totals(self.history, start, end, classes=by == "protocol")
-            pairs = queries.by_class(sums, names) if by == "protocol" else queries.by_name(sums, names)
-            return {name: Moved(name, *pair) for name, pair in pairs.items() if sum(pair) > 0}
-
+        moved = self._moved(by, source)
         rows = moved(*bounds)
         ranked = top(rows.values(), most)
         changed = self._trends(bounds, rows, moved)
@@ -202,8 +139,7 @@ class _Asker:
             tuple(
                 Row(
                     rank,
-                    self._name(each.name, by),
-                    self.privacy.address(each.name) if by == "client" else "",
+                    *self._shown(each.name, by),
                     each.download,
                     each.upload,
                     part,
@@ -215,6 +151,61 @@ class _Asker:
             len(rows) - len(ranked),
         )
 
+    def comparison(self, period: str, against: str, by: str, source: str | None, most: int) -> Comparison:
+        """See Comparison. Raises UnclearError."""
+        now, before = (period_named(each, self.now, self.history.zone) for each in (period, against))
+        self._is_kept(now, period)
+        self._is_kept(before, against)
+        moved = self._moved(by, source)
+        rows = moved(*now), moved(*before)
+        compared = compare(rows[1].values(), rows[0].values())
+        return Comparison(
+            period,
+            *now,
+            against,
+            *before,
+            self.history.zone.key,
+            by,
+            source,
+            sum(row.both for row in rows[1].values()),
+            sum(row.both for row in rows[0].values()),
+            tuple(
+                Changed(
+                    *self._shown(each.name, by),
+                    each.before,
+                    each.now,
+                    each.change,
+                    each.trend.direction.value,
+                    each.trend.change,
+                )
+                for each in compared[:most]
+            ),
+            max(0, len(compared) - most),
+        )
+
+    def _is_kept(self, bounds: Period, named: str) -> None:
+        """Raises UnclearError where the archive does not reach back to a period."""
+        since = queries.kept_since(self.history).day
+        first = day_of(bounds.start, self.history.zone)
+        if since is None or since > first:
+            reaches = "is empty" if since is None else f"begins on {date_of(since)}"
+            raise UnclearError(f"There is nothing to compare with in {named}: the archive {reaches}.")
+
+    def _moved(self, by: str, source: str | None) -> Moves:
+        named = queries.subjects(self.history, ["site" if by == "protocol" else by], source)
+        names = {number: each.key for number, each in named.items()}
+
+        def moved(start: int, end: int) -> dict[str, Moved]:
+            sums = queries.totals(self.history, start, end, classes=by == "protocol")
+            pairs = queries.by_class(sums, names) if by == "protocol" else queries.by_name(sums, names)
+            return {name: Moved(name, *pair) for name, pair in pairs.items() if sum(pair) > 0}
+
+        return moved
+
+    def _shown(self, key: str, by: str) -> tuple[str, str]:
+        """Name and address of one of the rows."""
+        return self._name(key, by), self.privacy.address(key) if by == "client" else ""
+
     def _name(self, key: str, by: str) -> str:
         """Of clients the configuration alone knows names: the state has none."""
         if by != "client":
@@ -223,26 +214,27 @@ class _Asker:
             return self.privacy.address(key)
         return self.privacy.client(Client("", key, mac=key), self.people).name
 
-    def _trends(
-        self, bounds: Period, rows: Mapping[str, Moved], moved: Callable[[int, int], dict[str, Moved]]
-    ) -> Callable[[str], Trend]:
+    def _trends(self, bounds: Period, rows: Mapping[str, Moved], moved: Moves) -> Callable[[str], Trend]:
         """How what has passed of a period compares with as much of the one before.
 
-        A day is compared as far as it has gone; a week or a month by its days that are over.
+        A day is compared as far as it has gone; any other period by its days that are over. Before a month comes the
+        month before, else as many days as it has.
         """
         zone, (start, end) = self.history.zone, bounds
         first, last = day_of(start, zone), day_of(end, zone)
         here = min(end, ceil(self.now / BUCKET) * BUCKET)
         if last - first == 1:
             before = day_start(first - 1, zone)
-            then = before, min(before + here - start, start)
+            then = before, start if here == end else min(before + here - start, start)
         else:
             over = min(last, day_of(max(here, start), zone)) - first
-            previous = period_of(Cycle("monday" if last - first == 7 else "1", zone), start)
-            begun = day_of(previous.start, zone)
-            here, then = day_start(first + over, zone), (previous.start, min(day_start(begun + over, zone), start))
+            month = period_of(Cycle("1", zone), end) == bounds
+            begun = day_of(period_of(Cycle("1", zone), start).start, zone) if month else 2 * first - last
+            here = day_start(first + over, zone)
+            then = day_start(begun, zone), min(day_start(begun + over, zone), start)
         kept = queries.kept_since(self.history)
-        reach = kept.day if last - first > 1 or kept.five_minutes is None else day_of(kept.five_minutes, zone)
+        by_days = here == end or last - first > 1 or kept.five_minutes is None
+        reach = kept.day if by_days else day_of(kept.five_minutes or 0, zone)
         if here <= start or then[1] <= then[0] or reach is None or reach > day_of(then[0], zone):
             return lambda _: Trend(Direction.UNKNOWN, None)
         earlier, until = moved(*then), rows if here == end else moved(start, here)
@@ -261,10 +253,47 @@ class _Asker:
             self.history.zone.key,
             source,
             tuple(self._days(bounds, lines, sites)),
+            tuple(self._headings(bounds, {"all clients": sites, "the line": lines})),
             self.top(period, "client", source, most),
+            self._unusual(bounds, source, most, {**lines, **sites}),
             tuple(each for number, name in billed.items() if (each := self._billed(number, name, bounds))),
             reconcile(self._measured(source, bounds, lines, sites)),
         )
+
+    def _headings(self, bounds: Period, whole: Mapping[str, Collection[int]]) -> Iterator[Heading]:
+        named = {number: name for name, numbers in whole.items() for number in numbers}
+
+        def moved(start: int, end: int) -> dict[str, Moved]:
+            pairs = queries.by_name(queries.totals(self.history, start, end), named)
+            return {name: Moved(name, *pair) for name, pair in pairs.items()}
+
+        changed = self._trends(bounds, moved(*bounds), moved)
+        for name in dict.fromkeys(named.values()):
+            yield Heading(name, changed(name).direction.value, changed(name).change)
+
+    def _unusual(self, bounds: Period, source: str, most: int, whole: Mapping[int, Subject]) -> Unusuals:
+        """Of lines, of all clients of a site, and of the clients that moved most."""
+        clients = queries.subjects(self.history, ["client"], source)
+        sums = queries.totals(self.history, *bounds)
+        largest = nlargest(JUDGED, clients, key=lambda number: sum(sums.get((number, ALL), (0, 0))))
+        named = range(-(-bounds.start // HOUR) * HOUR, min(bounds.end, self.history.progress.hour), HOUR)
+        judged, found = 0, list[tuple[float, Unusual]]()
+        for number, each in [*whole.items(), *((number, clients[number]) for number in largest)]:
+            who = self._shown(each.key, "client") if each.kind == "client" else (self._whole(each), "")
+            for beside in queries.beside_earlier(self.history, [number], named, DAYS):
+                usual = None if beside.moved is None else anomaly(beside.moved, beside.earlier)
+                judged += usual is not None
+                if usual is not None and usual.unusual:
+                    score = usual.score if isfinite(usual.score) else None
+                    hour = Unusual(beside.hour, *who, usual.moved, usual.median, score)
+                    found.append((abs(usual.moved - usual.median), hour))
+        found.sort(key=lambda each: (-each[0], each[1].hour, each[1].who))
+        return Unusuals(tuple(hour for _, hour in found[:most]), max(0, len(found) - most), judged)
+
+    def _whole(self, of: Subject) -> str:
+        if of.kind == "wan":
+            return self.privacy.text(of.key)
+        return "all clients" + (f" of {self.privacy.text(of.site)}" if of.site else "")
 
     def _days(self, bounds: Period, lines: Collection[int], sites: Collection[int]) -> Iterator[Day]:
         zone = self.history.zone
@@ -314,6 +343,7 @@ class _Asker:
             for side in (2, 3)
         ]
         since = queries.kept_since(self.history).day
+        happened = queries.happened(self.history, source, ("baseline", "implausible"), *bounds)
         return Measured(
             self.scopes.get(source, "attached"),
             of(lines) if lines else None,
@@ -321,4 +351,6 @@ class _Asker:
             Pair(*silent),
             len({each[:2] for each in silences}),
             partial=self.now < bounds.end or since is None or since > day_of(bounds.start, self.history.zone),
+            baselines=happened["baseline"],
+            implausible=happened["implausible"],
         )

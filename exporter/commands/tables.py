@@ -13,15 +13,25 @@ from rich.text import Text
 
 from exporter.accounting.percentile import Level
 from exporter.accounting.reconcile import Pair, human
-from exporter.commands.report import Billed, Report, Row, Top
+from exporter.commands.answers import Billed, Comparison, Heading, Report, Row, Top, Unusuals
 from exporter.config.errors import one_line
 
 
-def show(asked: Top | Report) -> None:
+def show(asked: Top | Comparison | Report) -> None:
     """Print it."""
     console = Console(highlight=False)
-    for part in _top(asked) if isinstance(asked, Top) else _report(asked):
+    for part in _parts(asked):
         console.print(part)
+
+
+def _parts(asked: Top | Comparison | Report) -> Iterator[RenderableType]:
+    match asked:
+        case Top():
+            return _top(asked)
+        case Comparison():
+            return _comparison(asked)
+        case Report():
+            return _report(asked)
 
 
 def _top(asked: Top) -> Iterator[RenderableType]:
@@ -44,8 +54,38 @@ def _top(asked: Top) -> Iterator[RenderableType]:
     yield table
 
 
-def _trend(row: Row) -> str:
-    return row.trend if row.change is None else f"{row.trend} ({row.change:+.0%})"
+def _comparison(asked: Comparison) -> Iterator[RenderableType]:
+    of = f" of {one_line(asked.source)}" if asked.source else ""
+    yield Text(f"Change by {asked.by}{of},")
+    yield Text(f"now {_bounds(asked.start, asked.end, asked.timezone)}")
+    yield Text(f"before {_bounds(asked.against_start, asked.against_end, asked.timezone)}")
+    if not asked.rows:
+        yield Text("Nothing moved in either.")
+        return
+    table = _table((asked.by, False), ("", False), ("before", True), ("now", True), ("change", True))
+    table.columns[1].no_wrap = True
+    table.add_column("trend", no_wrap=True)
+    for row in asked.rows:
+        table.add_row(
+            *map(Text, (one_line(row.name), one_line(row.address) if row.address != row.name else "")),
+            *map(Text, (human(row.before), human(row.now), _more(row.change), _in_words(row.trend, row.ratio))),
+        )
+    table.add_section()
+    others = f"all, with {asked.others} more" if asked.others else "all"
+    table.add_row(others, "", human(asked.before), human(asked.now), _more(asked.now - asked.before), "")
+    yield table
+
+
+def _more(change: float) -> str:
+    return f"{'+' if change > 0 else ''}{human(round(change))}"
+
+
+def _trend(row: Row | Heading) -> str:
+    return _in_words(row.trend, row.change)
+
+
+def _in_words(trend: str, change: float | None) -> str:
+    return trend if change is None else f"{trend} ({change:+.0%})"
 
 
 def _report(asked: Report) -> Iterator[RenderableType]:
@@ -58,7 +98,11 @@ def _report(asked: Report) -> Iterator[RenderableType]:
     for day in asked.days:
         table.add_row(day.date, *_pair(day.clients), *(_pair(day.line) if has_line else ()))
     yield table
+    for heading in asked.trends:
+        yield Text(f"Compared with the period before, {heading.of}: {_trend(heading)}")
+    yield Text()
     yield from _top(asked.top)
+    yield from _unusual(asked.unusual, asked.timezone)
     yield Text()
     for billed in asked.billed:
         yield Text(_billed(billed, asked.timezone))
@@ -71,6 +115,26 @@ def _report(asked: Report) -> Iterator[RenderableType]:
     yield Text(f"{line}clients {human(found.clients.both)}{rest}")
     for why in found.why:
         yield Text(f"- {why}")
+
+
+def _unusual(asked: Unusuals, zone: str) -> Iterator[RenderableType]:
+    if not asked.judged:
+        yield Text("Unusual hours: too few days before this period to tell.")
+        return
+    if not asked.hours:
+        yield Text("Unusual hours: none.")
+        return
+    yield Text("Unusual hours, beside the same hour of the 28 days before")
+    table = _table(("hour", False), ("who", False), ("", False), ("moved", True), ("usual", True), ("difference", True))
+    for each in asked.hours:
+        at = datetime.fromtimestamp(each.hour, ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M")
+        table.add_row(
+            *map(Text, (at, one_line(each.who), one_line(each.address) if each.address != each.who else "")),
+            *map(Text, (human(each.moved), human(round(each.usual)), _more(each.moved - each.usual))),
+        )
+    yield table
+    if asked.others:
+        yield Text(f"and {asked.others} more")
 
 
 def _billed(billed: Billed, zone: str) -> str:

@@ -6,10 +6,13 @@ Periods are (start, end], both multiples of five minutes; sums are (download, up
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -43,6 +46,7 @@ _usage = _table("usage", "bucket", *_BYTES)
 _hourly = _table("hourly", "bucket", *_BYTES)
 _daily = _table("daily", "day", *_BYTES)
 _gap = _table("gap", "began", "ended", *_BYTES)
+_event = _table("event", "bucket", "subject", "reason", "count")
 _meta = _table("meta", "key", "value")
 _exporter = sa.table(
     "exporter", *map(sa.column, ("number", "ledger", "current", "timezone", "made_hour", "made_subject"))
@@ -297,7 +301,20 @@ def kept_since(history: History) -> Kept:
     )
 
 
-def same_hours(hour: int, zone: ZoneInfo, days: int) -> list[int]:
+class Beside(NamedTuple):
+    """What moved in an hour of UTC, and in the same local hour of the days before: bytes of both directions.
+
+    moved: None where a silence touches the hour. earlier: 0 where nothing moved; missing where a silence touches it, or
+    nobody was there yet.
+    """
+
+    hour: int
+    moved: int | None
+    earlier: list[int]
+
+
+@lru_cache(maxsize=4096)
+def same_hours(hour: int, zone: ZoneInfo, days: int) -> Sequence[int]:
     """The hours of UTC in which it was as late by local clocks as at `hour`, on so many days before it."""
     local = datetime.fromtimestamp(hour, zone)
     earlier = (local.replace(tzinfo=None) - timedelta(days=back) for back in range(1, days + 1))
@@ -305,26 +322,62 @@ def same_hours(hour: int, zone: ZoneInfo, days: int) -> list[int]:
 
 
 def earlier_hours(history: History, subjects: Collection[int], hour: int, days: int) -> list[int]:
-    """Bytes of both directions in the same hour of the days before, for exporter.accounting.analytics.anomaly.
+    """What these subjects moved together in the same hour of the days before; see Beside."""
+    return next((each.earlier for each in beside_earlier(history, subjects, [hour], days)), [])
 
-    0 where nothing moved; missing where a silence touches it, or none of these subjects was there yet.
-    """
-    first = day_of(hour, history.zone) - days
-    present = _named(history, _daily, subjects, range(first, first + days + 1))
-    since = kept_since(history).hours
-    if not present or since is None:
-        return []
-    since = max(since, day_start(min(present), history.zone))
-    named = [each for each in same_hours(hour, history.zone, days) if each >= since]
-    if not named:
-        return []
-    moved = hours(history, subjects, named)
-    unknown = silences(history, subjects, named[-1], named[0] + HOUR)
-    return [
-        sum(moved.get(each, (0, 0)))
-        for each in named
-        if not any(silence.began < each + HOUR and silence.ended > each for silence in unknown)
-    ]
+
+def beside_earlier(history: History, subjects: Collection[int], named: Collection[int], days: int) -> Iterator[Beside]:
+    """Hours of UTC that are made, in which these subjects moved so much together: see Beside."""
+    zone, since = history.zone, kept_since(history).hours
+    if not named or since is None:
+        return
+    same = {hour: [each for each in same_hours(hour, zone, days) if each >= since] for hour in named}
+    wanted = sorted({*same, *chain.from_iterable(same.values())})
+    first, end = wanted[0], wanted[-1] + HOUR
+    around = range(day_of(min(same), zone) - days, day_of(end, zone) + 1)
+    present = sorted(_named(history, _daily, subjects, around))
+    moved = hours(history, subjects, wanted)
+    unknown = {
+        hour
+        for began, ended, *_ in silences(history, subjects, first, end)
+        for hour in range(max(began, first) // HOUR * HOUR, min(ended, end), HOUR)
+    }
+    for hour, before in same.items():
+        day = day_of(hour, zone)
+        there = bisect_left(present, day - days)
+        begun = day_start(present[there], zone) if there < len(present) and present[there] <= day else end
+        yield Beside(
+            hour,
+            None if hour in unknown else sum(moved.get(hour, (0, 0))),
+            [sum(moved.get(each, (0, 0))) for each in before if each >= begun and each not in unknown],
+        )
+
+
+METERED: Final = ("client", "site", "wan")
+"""Kinds of subjects whose events are those of clients and lines."""
+
+
+def happened(history: History, source: str, reasons: Collection[str], start: int, end: int) -> dict[str, int]:
+    """How often these happened in a period to counters of the clients and lines of a source (exporter.events)."""
+    named = [*reasons, *(f"wan|{each}" for each in reasons)]
+    whose = sa.and_(_event.c.subject == _subject.c.id, *history.ours(_subject))
+    query = (
+        sa.select(_event.c.reason, sa.func.sum(_event.c["count"]))
+        .select_from(_event.join(_subject, whose))
+        .where(
+            *history.ours(_event),
+            _event.c.reason.in_(named),
+            _event.c.bucket >= start,
+            _event.c.bucket < end,
+            _subject.c.source == source,
+            _subject.c.kind.in_(METERED),
+        )
+        .group_by(_event.c.reason)
+    )
+    counts = dict.fromkeys(reasons, 0)
+    for reason, count in history.rows(query):
+        counts[reason.rpartition("|")[2]] += int(count)
+    return counts
 
 
 def by_name(sums: Mapping[Place, Pair], names: Mapping[int, str]) -> dict[str, Pair]:

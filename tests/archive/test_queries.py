@@ -156,6 +156,11 @@ def test_earlier_hours_know_silences_and_births(ready: Path, tmp_path: Path) -> 
         earlier = queries.earlier_hours(history, [1], hour, 28)
         assert earlier == [1001, 2001, 0, 5001, 0, 0, 0, 9001]
         assert queries.earlier_hours(history, [3], hour, 28) == []
+        silent_hour, born = hour - 3 * 86_400, hour - 9 * 86_400
+        beside = {each.hour: each for each in queries.beside_earlier(history, [1], [hour, silent_hour, born], 28)}
+        assert beside[hour] == (hour, 0, earlier)
+        assert beside[silent_hour] == (silent_hour, None, [0, 5001, 0, 0, 0, 9001])
+        assert beside[born] == (born, 9001, [])
 
 
 def _everything(history: queries.History) -> None:
@@ -169,6 +174,8 @@ def _everything(history: queries.History) -> None:
     queries.days(history, [1], first, first + 30)
     queries.silences(history, [1], 300, 600)
     queries.earlier_hours(history, [*queries.subjects(history, ["client"])], int(BEGIN) // HOUR * HOUR + 86_400, 28)
+    [*queries.beside_earlier(history, [1, 2], range(3600, 90 * 3600, 3600), 28)]
+    queries.happened(history, "home", ("baseline", "implausible"), 300, 30 * 86_400)
     queries.kept_since(history)
 
 
@@ -232,6 +239,8 @@ def test_postgresql_says_the_same(tmp_path: Path, archive: Database) -> None:
             queries.hours(history, list(named), range(hour, hour + 86_400, HOUR)),
             sorted(queries.silences(history, list(named), hour, hour + 86_400)),
             queries.earlier_hours(history, list(named), hour + 2 * 86_400, 28),
+            [*queries.beside_earlier(history, list(named), range(hour, hour + 3 * 86_400, HOUR), 28)],
+            queries.happened(history, "home", ("baseline", "reset"), hour + 300, hour + 86_400),
             queries.kept_since(history),
         ]
 
@@ -258,3 +267,33 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     path.write_bytes(b"no database at all" * 100)
     with pytest.raises(StateError, match="no SQLite database"), queries.reading(path):
         pass
+
+
+def test_what_happened_to_clients_and_lines_of_a_source(ready: Path, tmp_path: Path) -> None:
+    path = tmp_path / "bandwidth.db"
+    path.write_bytes(ready.read_bytes())
+    kinds = ("site", "client", "wan", "port", "device")
+    with closing(sqlite3.connect(path)) as file, file:
+        for number, kind in enumerate(kinds):
+            for source, first in (("home", 1), ("attic", 11)):
+                names = (first + number, source, kind, f"{kind}-1")
+                file.execute("INSERT INTO subject (id, source, kind, site, key) VALUES (?, ?, ?, '', ?)", names)
+        file.executemany(
+            "INSERT INTO event VALUES (?, ?, ?, ?)",
+            [
+                (300, 1, "baseline", 10_000),
+                (300, 1, "wan|baseline", 2),
+                (300, 1, "port|baseline", 500),
+                (300, 1, "implausible", 30),
+                (600, 2, "implausible", 4),
+                (600, 3, "implausible", 1),
+                (600, 4, "implausible", 70),
+                (600, 2, "reset", 70),
+                (900, 2, "implausible", 900),
+                (600, 12, "implausible", 80),
+            ],
+        )
+    with queries.reading(path) as history:
+        asked = ("baseline", "implausible", "wrap")
+        assert queries.happened(history, "home", asked, 300, 900) == {"baseline": 10_002, "implausible": 35, "wrap": 0}
+        assert queries.happened(history, "home", asked, 900, 1200) == {"baseline": 0, "implausible": 900, "wrap": 0}

@@ -15,7 +15,8 @@ from typer.testing import CliRunner, Result
 
 from exporter.accounting.periods import Period
 from exporter.cli import app
-from exporter.commands.report import UnclearError, make_report, make_top, period_named
+from exporter.commands.periods import UnclearError, period_named
+from exporter.commands.report import make_comparison, make_report, make_top
 from exporter.config import Config, load
 from exporter.store import Retention
 from tests.archive.house import MACS, Archived, House, house
@@ -82,6 +83,9 @@ def test_periods() -> None:
     assert dates("week") == ["06-29 00:00", "07-06 00:00"]
     assert dates("month") == dates("2026-07") == ["07-01 00:00", "08-01 00:00"]
     assert dates("2025-12") == ["12-01 00:00", "01-01 00:00"]
+    assert dates("yesterday") == dates("2026-07-01") == ["07-01 00:00", "07-02 00:00"]
+    assert dates("2026-06-29..2026-07-05") == dates("week")
+    assert dates("2026-02-01..2026-02-28") == dates("2026-02")
     assert isinstance(period_named("today", now, KEY), Period)
 
 
@@ -89,13 +93,19 @@ def test_periods() -> None:
     "text",
     [
         "",
-        "yesterday",
+        "tomorrow",
         "2026-13",
         "2026-00",
         "0000-01",
         "9999-12",
         "2026-7",
-        "2026-07-01",
+        "2026-02-29",
+        "2026-07-01..",
+        "2026-07-02..2026-07-01",
+        "2026-07..2026-08",
+        "1969-12-31",
+        "9998-12-31..9999-01-01",
+        "2026-W27-1",
         "\u0662\u0660\u0662\u0666-\u0660\u0667",
     ],
 )
@@ -131,6 +141,24 @@ def test_today_is_compared_with_yesterday_until_now(lived: House, config: Config
     assert {row.address: row.download + row.upload for row in said.rows} == truth
 
 
+def test_two_days_beside_each_other(lived: House, config: Config) -> None:
+    said = make_comparison(config, "2026-05-31", "2026-05-30", "client", "attic", 2, lived.time.wall_at)
+    now = _moved(lived, "attic", "client", "2026-05-31", "2026-06-01")
+    before = _moved(lived, "attic", "client", "2026-05-30", "2026-05-31")
+    assert (said.now, said.before, said.others) == (sum(now.values()), sum(before.values()), 1)
+    for row in said.rows:
+        assert (row.now, row.before) == (now[row.address], before[row.address])
+        assert row.change == row.now - row.before
+    assert abs(said.rows[0].change) >= abs(said.rows[1].change)
+
+
+def test_yesterday_is_compared_with_the_whole_day_before(lived: House, config: Config) -> None:
+    said = make_top(config, "2026-05-31", "client", "attic", 5, lived.time.wall_at)
+    before = _moved(lived, "attic", "client", "2026-05-30", "2026-05-31")
+    for row in said.rows:
+        assert row.change == (row.download + row.upload - before[row.address]) / before[row.address]
+
+
 def test_report(lived: House, config: Config) -> None:
     said = make_report(config, "2026-05", "attic", 5, lived.time.wall_at)
     days = {day.date: day.clients for day in said.days}
@@ -138,6 +166,8 @@ def test_report(lived: House, config: Config) -> None:
     assert days["2026-05-01"].both == 0
     for date, after in (("2026-05-29", "2026-05-30"), ("2026-05-31", "2026-06-01")):
         assert days[date].both == sum(_moved(lived, "attic", "site", date, after).values()) > 0
+    # Each of its three clients, once.
+    assert any(why.startswith("3 counters were taken as they stood") for why in said.reconciliation.why)
     clients = said.reconciliation.clients
     assert sum(day.both for day in days.values()) == clients.both
     # At the bound of the period each client's bytes are rounded down, and so is their sum.
@@ -190,6 +220,9 @@ def test_pseudonyms(lived: House, tmp_path: Path) -> None:
     [
         (["top", "--period", "fortnight"], 2, "There is no period 'fortnight'"),
         (["top", "--source", "shed"], 2, "It knows: attic, home"),
+        (["top", "--against", "2026-04"], 2, "in 2026-04: the archive begins on 2026-05-2"),
+        (["top", "--against", "lent"], 2, "There is no period 'lent'"),
+        (["top", "--against", "week", "--by", "vendor"], 2, "Write client, owner, category, protocol"),
         (["top", "--by", "vendor"], 2, "Write client, owner, category, protocol"),
         (["report"], 2, "Say --source: the state knows attic, home"),
     ],
