@@ -217,12 +217,12 @@ BOARD: Final = Dashboard(
                     [
                         Column(
                             "",
-                            one(select(metrics.CLIENT_INFO, PICKED), "source", "site", "client"),
+                            one(select(metrics.CLIENT_INFO, PICKED), "instance", "source", "site", "client"),
                             bring=("name", "owner", "category", "vendor"),
                         ),
                         Column(
                             "",
-                            one(select(metrics.CLIENT_CONNECTION_INFO, PICKED), "source", "site", "client"),
+                            one(select(metrics.CLIENT_CONNECTION_INFO, PICKED), "instance", "source", "site", "client"),
                             bring=("connection", "network", "ssid", "ip", "guest"),
                         ),
                         Column("Last heard", scaled(1000, select(metrics.CLIENT_LAST_SEEN, PICKED)), AGO),

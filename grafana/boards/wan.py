@@ -102,7 +102,9 @@ BOARD: Final = Dashboard(
             "of the chosen time. The port's speed is not what the provider sells.",
             {**_LINE_KEYS, "interface": "Interface", "ip": "IP address"},
             [
-                Column("", one(select(metrics.WAN_INFO), "source", "site", "wan"), bring=("interface", "ip")),
+                Column(
+                    "", one(select(metrics.WAN_INFO), "instance", "source", "site", "wan"), bring=("interface", "ip")
+                ),
                 Column("State", select(metrics.WAN_UP), shows={"mappings": [UP_OR_DOWN]}),
                 Column("Latency", select(metrics.WAN_LATENCY), SECONDS),
                 Column("Port", bits(select(metrics.WAN_LINK_SPEED)), BITS),

@@ -147,7 +147,7 @@ BOARD: Final = Dashboard(
                     [
                         Column(
                             "",
-                            one(select(metrics.DEVICE_INFO), "source", "site", "device"),
+                            one(select(metrics.DEVICE_INFO), "instance", "source", "site", "device"),
                             bring=("name", "class", "model", "version", "ip"),
                         ),
                         Column("State", select(metrics.DEVICE_UP), shows={"mappings": [UP_OR_DOWN]}),
