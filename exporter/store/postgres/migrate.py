@@ -25,7 +25,10 @@ TABLES: Final = ("exporter", "subject", "calendar", "usage", "hourly", "daily", 
 
 READ: Final = (
     "alembic_version",
-    "v_day_part",
+    "v_silence",
+    "v_open_bucket",
+    "v_open_day",
+    "v_open_part",
     "v_usage_daily",
     "v_usage_month",
     "v_top_clients",
