@@ -108,7 +108,7 @@ class Timed(Daemon):
 
     def __init__(self) -> None:
         self.when: list[tuple[float, str, int]] = []
-        super().__init__(lags=True)
+        super().__init__()
         self.exporter = Exporter(self.router, timed=True)
         self.exporter.settle()
 

@@ -165,8 +165,7 @@ class Lives:
             older = tuple(replace(closing, bases=None) for closing in older)
             self._closings = (*older, *self._newly_closed(exchange, here)) if self._is_sound(facts, here) else ()
             self._unsure = self.daemon is None
-            earlier = max((label for label in facts.files if label < here.period.label), default="")
-            self._began = self._ended(exchange, earlier) if here.rolled else facts.started
+            self._began = self._began_at(exchange, here)
             base = None if here.rolled else exchange.closed.get(here.period.label)
             unknown = (
                 not self._is_sound(facts, here)
@@ -283,7 +282,7 @@ class Lives:
         facts, before = exchange.before, self.daemon
         if here.rolled or exchange.closed.get(here.period.label) is not None:
             return False
-        if facts.after_boot is not None and facts.after_boot < FIRST:
+        if _is_first(facts):
             return False
         return before is None or before[0] != facts.boot
 
@@ -364,7 +363,7 @@ class Lives:
         found: list[Closing] = []
         followed, began = True, None
         for label in self._closed(exchange, here):
-            after, began = began, self._ended(exchange, label)
+            after, began, ended = began, self._ended(exchange, label, closed=True), self._ended(exchange, label)
             rows = exchange.closed.get(label) if _is_its_own(facts, label) else None
             mine = label == self._label
             if rows is None:
@@ -374,24 +373,42 @@ class Lives:
                 continue
             if mine:
                 unknown = self._unsure or self._behind
-                found.append(Closing(self.mark, None if unknown else self._bases, counts_of(rows), None, began))
+                found.append(Closing(self.mark, None if unknown else self._bases, counts_of(rows), None, ended))
                 continue
             born_by_rollover = followed and facts.started is not None and facts.started < starts[label]
             bases: Counts | None = {} if born_by_rollover else None
-            found.append(Closing(self._mark(facts, label), bases, counts_of(rows), after, began))
+            found.append(Closing(self._mark(facts, label), bases, counts_of(rows), after, ended))
         return found
 
+    def _began_at(self, exchange: Exchange, here: Standing) -> float | None:
+        """After when all that rows have above their bases was counted; None where nothing tells."""
+        facts = exchange.before
+        if here.rolled:
+            earlier = max((label for label in facts.files if label < here.period.label), default="")
+            return self._ended(exchange, earlier, closed=True)
+        if _is_first(facts):
+            return facts.started
+        return facts.files.get(here.period.label)  # from /tmp/0.db it may have what one that nobody saw counted
+
     @staticmethod
-    def _ended(exchange: Exchange, label: str) -> float | None:
-        """When the period with this label was closed, or last written; None where its file does not say."""
+    def _ended(exchange: Exchange, label: str, *, closed: bool = False) -> float | None:
+        """When the period with this label was closed, or last written; None where its file does not say.
+
+        closed: only where it is the daemon's rollover that wrote it, so that the next one's rows began at 0 then.
+        """
         written = exchange.before.files.get(label)
-        starts = [period.start for period in exchange.periods if period.label > label]
-        if written is None or not starts:
+        start = min((period.start for period in exchange.periods if period.label > label), default=math.inf)
+        if written is None or start == math.inf or (closed and written < start - SUMMER):
             return None
-        return closed_at(min(starts), written, 2 * exchange.refresh + SLACK)
+        return closed_at(start, written, 2 * exchange.refresh + SLACK)
 
     def _mark(self, facts: Facts, label: str) -> str:
         return f"{self._identity}|{facts.boot}|{facts.pids}|{label}"
+
+
+def _is_first(facts: Facts) -> bool:
+    """Whether the daemon is the first one of its boot, which finds nothing in /tmp."""
+    return facts.after_boot is not None and facts.after_boot < FIRST
 
 
 def _fell(before: Counts, counts: Counts, limit: int | None) -> bool:
