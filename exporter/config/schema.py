@@ -182,7 +182,7 @@ class Retention(Section):
     """How long history is kept, in seconds; infinite for ever."""
 
     five_minutes: Annotated[Kept, about("How long every five minutes are kept.", "30d")] = 14 * DAY
-    hourly: Annotated[Kept, about("How long hours are kept: at least as long as `five_minutes`.", "2y")] = 400 * DAY
+    hourly: Annotated[Kept, about("How long hours and events are kept: at least as long as `five_minutes`.", "2y")] = 400 * DAY
     daily: Annotated[Kept, about("How long days are kept: at least as long as `hourly`.", "10y")] = math.inf
 
 
