@@ -65,8 +65,15 @@ class Panel:
     interval: str = ""
 
     def sized(self, width: int, height: int) -> Panel:
-        """The same, in another size. The dashboard is 24 wide."""
-        return replace(self, width=width, height=height)
+        """The same, in another size. The dashboard is 24 wide; there a legend stands beside the curves."""
+        options = dict(self.options)
+        if self.kind == "timeseries" and width == 24:
+            options["legend"] = {**options["legend"], "placement": "right", "width": 420}
+        return replace(self, width=width, height=height, options=options)
+
+    def naming(self) -> Panel:
+        """The same stat, that shows what its series are called in the place of their values."""
+        return replace(self, options={**self.options, "textMode": "name"})
 
     def of_now(self) -> Panel:
         """The same, of the last hour, however long the chosen time is: a rate is then one over some minutes."""
@@ -332,6 +339,8 @@ class Column:
     shows: Mapping[str, Any] = field(default_factory=dict)
 
 
+WHOLE: Final[Mapping[str, Json]] = {COUNT: {"decimals": 0}}
+"""increase() estimates at the edges of its window: of things that are counted it says 2.03."""
 BAR: Final = {"custom.cellOptions": {"type": "gauge", "mode": "gradient"}, "min": 0}
 FULLNESS: Final = {**BAR, "max": 1, "thresholds": GOOD_TO_BAD, "color": {"mode": "thresholds"}}
 COLOURED: Final = {"custom.cellOptions": {"type": "color-text"}}
@@ -368,7 +377,9 @@ def table(
         "renameByName": shown,
     }
     overrides = [
-        override(column.title, "byName", {"unit": column.unit, **column.shows}) for column in columns if column.title
+        override(column.title, "byName", {"unit": column.unit, **WHOLE.get(column.unit, {}), **column.shows})
+        for column in columns
+        if column.title
     ]
     overrides += [override(name, "byName", {"links": [link]}) for name, link in (links or {}).items()]
     options: Json = {"cellHeight": "sm", "showHeader": True, "footer": {"show": False, "reducer": [], "fields": ""}}

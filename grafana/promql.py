@@ -171,10 +171,13 @@ def named(
 
 
 def named_at_end(vector: Vector, info: Family, window: str, *matchers: str, bring: Iterable[str] = ("name",)) -> Vector:
-    """With the names at the end of the time range, also where a client was away or had another name in between."""
+    """With the names of now, also where a client was away or had another one in between.
+
+    Points a day apart end with the last midnight; the day that follows it is looked at as well.
+    """
     identity = IDENTITIES[info]
     known = select(info, *matchers)
-    last = Vector(f"last_over_time({known.text}[{window}] @ end())", known.labels)
+    last = Vector(f"last_over_time({known.text}[{window}] @ end() offset -1d)", known.labels)
     return matched(vector, "*", one(last, *identity), identity, bring)
 
 

@@ -118,8 +118,11 @@ def _places() -> Panel:
         "Where it was connected",
         "Through which connection, wireless network and access point or switch, over time; each place is a line.",
         [
-            Query(matched(place, "*", devices, at, ("ap_name",)), "{{client}} {{connection}} {{ssid}} {{ap_name}}"),
-            Query(matched(place, "unless", devices, at), "{{client}} {{connection}} {{ssid}} {{ap}}"),
+            Query(
+                called(matched(place, "*", devices, at, ("ap_name",))),
+                f"{WHO} {{{{connection}}}} {{{{ssid}}}} {{{{ap_name}}}}",
+            ),
+            Query(called(matched(place, "unless", devices, at)), f"{WHO} {{{{connection}}}} {{{{ssid}}}} {{{{ap}}}}"),
         ],
         PLAIN,
         NOBODY,

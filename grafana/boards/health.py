@@ -27,7 +27,7 @@ from grafana.panels import (
     texts,
     timeline,
 )
-from grafana.promql import age, aggregate, calc, increase, rate, scaled, select
+from grafana.promql import age, aggregate, calc, increase, matched, rate, scaled, select
 
 NO_EXPORTER: Final = "Prometheus has nothing of an exporter in this time"
 NO_ARCHIVE: Final = "No archive in PostgreSQL: `archive.url` is not set"
@@ -35,6 +35,9 @@ NO_ROUTER: Final = "No OpenWrt router"
 _ALARM: Final = {"thresholds": steps((None, "green"), (1, "red"))}
 _EVENTS = increase(select(metrics.COUNTER_EVENTS), "$__rate_interval")
 _INTERVAL = select(metrics.SOURCE_INTERVAL)
+
+_LIMIT = matched(select(metrics.THRESHOLD_ARCHIVE_LAG), "and", select(metrics.ARCHIVE_LAG), ("job", "instance"))
+"""Where there is an archive."""
 
 BOARD: Final = Dashboard(
     EXPORTER,
@@ -166,7 +169,7 @@ BOARD: Final = Dashboard(
                     NO_EXPORTER,
                     history=False,
                     defaults={"mappings": [texts(_1=("runs", "blue"))]},
-                ),
+                ).naming(),
                 stat(
                     "Configuration",
                     "Whether the configuration was read without an error when it was last read.",
@@ -259,7 +262,7 @@ BOARD: Final = Dashboard(
                     "Age of the oldest row that waits for PostgreSQL; dashed: from where on it counts as behind.",
                     [
                         Query(select(metrics.ARCHIVE_LAG), "{{instance}}"),
-                        Query(select(metrics.THRESHOLD_ARCHIVE_LAG), "behind"),
+                        Query(_LIMIT, "behind"),
                     ],
                     SECONDS,
                     NO_ARCHIVE,
@@ -273,6 +276,7 @@ BOARD: Final = Dashboard(
                     NO_ARCHIVE,
                 ).sized(6, 8),
             ),
+            collapsed=True,
         ),
     ],
 )

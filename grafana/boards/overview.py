@@ -91,7 +91,7 @@ def _against(scope: str, title: str, description: str, keys: dict[str, str], emp
         ],
         empty,
         order="Month down",
-    ).sized(24, 6)
+    ).sized(24, 5)
 
 
 _DOWN = rate(select(metrics.WAN_DOWNLOAD))
@@ -193,7 +193,7 @@ BOARD: Final = Dashboard(
                     "None",
                     order="First seen",
                     links={"Client": CLIENT_OF_ROW},
-                ),
+                ).sized(12, 6),
                 table(
                     "Devices that started again",
                     "Access points, switches and gateways that started in the chosen time.",
@@ -207,21 +207,21 @@ BOARD: Final = Dashboard(
                         )
                     ],
                     "None",
-                ).sized(12, 8),
+                ).sized(12, 6),
                 table(
                     "Lines that went down or came back",
                     "How often each line changed between up and down in the chosen time.",
                     {"wan": "Line", "source": "Source", "site": "Site"},
                     [Column("Changes", calc(over("changes", select(metrics.WAN_UP), "$__range"), ">", 0), COUNT)],
                     "None",
-                ).sized(12, 8),
+                ).sized(12, 6),
                 table(
                     "Alerts",
                     "Alerts that fire now. They come from prometheus/rules.",
                     {"alertname": "Alert", "severity": "Severity", "source": "Source", "client": "Client"},
                     [Column("", _FIRING)],
                     "None",
-                ).sized(12, 8),
+                ).sized(12, 6),
             ),
         ),
         Row("Quotas", (quota_bars(), quota_table())),

@@ -132,7 +132,11 @@ BOARD: Final = Dashboard(
                 Column(
                     "Moved",
                     named(
-                        both(*_pair, PICKED, window="$__range"), metrics.CLIENT_INFO, PICKED, bring=("name", "owner")
+                        both(*_pair, PICKED, window="$__range"),
+                        metrics.CLIENT_INFO,
+                        PICKED,
+                        _OWNED,
+                        bring=("name", "owner"),
                     ),
                     BYTES,
                 ),
