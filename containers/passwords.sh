@@ -22,7 +22,7 @@ password() { # FILE OWNER [FILE OWNER]
 postgres=999 grafana=472 exporter=10477
 password grafana/admin $grafana
 password postgres/superuser $postgres
-password postgres/owner $postgres
+password postgres/owner $postgres owner/password $exporter
 password postgres/exporter $postgres exporter/archive $exporter
 password postgres/grafana $postgres grafana/postgres $grafana
 

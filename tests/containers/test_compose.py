@@ -18,7 +18,7 @@ from exporter.cli import app
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-ONCE = {"passwords", "migrate"}
+ONCE = {"passwords", "owner"}
 """Services that do one thing and end."""
 
 KEYS = {
@@ -113,17 +113,16 @@ def test_who_reads_a_password_has_its_volume() -> None:
     made = (ROOT / "containers/passwords.sh").read_text()
     for name, service in SERVICES.items():
         script = (ROOT / "containers/postgres-roles.sh").read_text() if name == "postgres" else ""
-        for secret in re.findall(r"/run/secrets/(\w+)", f"{service} {script}"):
-            (volume,) = [each for each in service["volumes"] if ":/run/secrets:ro" in each]
-            folder = volume.split("-passwords:")[0]
-            assert re.search(rf"\b{folder}/{secret} \${folder}( |$)", made, re.MULTILINE), (name, secret)
+        for place, secret in re.findall(r"(/run/(?:secrets|owner))/(\w+)", f"{service} {script}"):
+            (volume,) = [each for each in service["volumes"] if each.endswith(f":{place}:ro")]
+            assert re.search(rf"\b{volume.split('-')[0]}/{secret} ", made), (name, secret)
 
 
 def test_the_archive_is_made_by_a_command_there_is() -> None:
-    (command,) = SERVICES["migrate"]["command"]
-    told = CliRunner().invoke(app, ["migrate", "--help"], env={"COLUMNS": "200", "NO_COLOR": "1"}).output
-    assert "bandwidth-exporter migrate" in command
-    assert all(option in told for option in re.findall(r"--[a-z]+", command))
+    *_, script, _ = SERVICES["owner"]["entrypoint"]
+    for command in (SERVICES["owner"]["command"], ["prune"]):
+        told = CliRunner().invoke(app, [command[0], "--help"], env={"COLUMNS": "200", "NO_COLOR": "1"}).output
+        assert all(option in told for option in re.findall(r"--[a-z]+", f"{script} {command}"))
 
 
 def test_prometheus_and_grafana_find_what_is_mounted() -> None:

@@ -18,15 +18,21 @@ from exporter.config import STATE_VARIABLE
 
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "systemd/bandwidth-exporter.service"
+LIBRARIES = ("libsystemd-shared", "libip4tc", "libkmod", "libseccomp")
 
 
 def analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    # Where it is unpacked and not installed, it finds neither its library nor the units that others refer to by itself.
+    # Unpacked and not installed, it finds neither its libraries nor the units that ours refers to by itself.
     unpacked = ROOT / ".venv/debian"
-    libraries = [str(found.parent) for found in unpacked.glob("**/libsystemd-shared-*.so")]
+    libraries = {str(found.parent) for found in unpacked.glob("**/lib*.so*") if found.name.startswith(LIBRARIES)}
     units = [str(found) for found in unpacked.glob("**/lib/systemd/system")]
     env = {**os.environ, "LD_LIBRARY_PATH": ":".join(libraries), "SYSTEMD_UNIT_PATH": ":".join([*units, ""])}
     return subprocess.run(["systemd-analyze", *arguments], capture_output=True, text=True, env=env, check=False)
+
+
+def complaints(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """What is said, but for the links among systemd's own units, which it finds odd where they are unpacked."""
+    return [line for line in done.stderr.splitlines() if not line.startswith("Suspicious symlink")]
 
 
 def unit() -> dict[str, list[str]]:
@@ -43,7 +49,7 @@ def test_systemd_takes_it(tmp_path: Path) -> None:
     installed = tmp_path / UNIT.name
     installed.write_text(re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", UNIT.read_text(), flags=re.MULTILINE))
     done = analyze("verify", "--man=no", installed)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, complaints(done)) == (0, [])
 
 
 def test_a_misspelt_key_would_be_found(tmp_path: Path) -> None:
