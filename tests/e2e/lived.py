@@ -7,6 +7,7 @@ real ones. `Install.scrapes` holds every page as it was, to be stored by a real 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -95,7 +96,8 @@ class House:
         )
         yield _facts(HOME, names), UnifiSource(settings, wall=lambda: self.now)
         if self.attic is not None:
-            yield _facts(ATTIC, names), NlbwmonSource(self.attic.settings(), wall=lambda: self.now)
+            router = dataclasses.replace(self.attic.settings(), protocols=True)
+            yield _facts(ATTIC, names), NlbwmonSource(router, wall=lambda: self.now)
 
     def close(self) -> None:
         """Stop to answer."""
@@ -247,7 +249,7 @@ def live(house: House, seconds: float, *installs: Install) -> None:
 def busy_house(start: float, *, with_router: bool = True, calm: bool = False) -> Iterator[House]:
     """The demo's household. calm: nothing happens to its router."""
     router = household_router(start=start, accidents=CALM if calm else None) if with_router else None
-    with _closing(House(household(start=start), router)) as house:
+    with _closing(House(household(start=start, step=EVERY), router)) as house:
         yield house
 
 

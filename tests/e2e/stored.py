@@ -38,6 +38,10 @@ class Answer(NamedTuple):
             _, value = each["value"] if "value" in each else each["values"][-1]
             yield each["metric"], float(value)
 
+    def numbers(self) -> list[float]:
+        """Every value of every series."""
+        return [float(value) for each in self.series for _, value in each.get("values", [each.get("value")])]
+
 
 class Stored(Prometheus):
     """A real server on blocks of the past. end: the last moment that is in them."""
