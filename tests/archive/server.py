@@ -120,10 +120,22 @@ class Database:
             rows: list[tuple[Any, ...]] = cursor.fetchall() if cursor.description else []
             return rows
 
+    def shut(self) -> None:
+        """Throw everybody out and let nobody in, until `open`."""
+        self._as_root(f"ALTER DATABASE {self.name} ALLOW_CONNECTIONS false")
+        self._as_root("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", self.name)
+
+    def open(self) -> None:
+        """Let everybody in again."""
+        self._as_root(f"ALTER DATABASE {self.name} ALLOW_CONNECTIONS true")
+
     def drop(self) -> None:
+        self._as_root(f"DROP DATABASE {self.name} WITH (FORCE)")
+
+    def _as_root(self, statement: str, *values: object) -> None:
         with closing(self.server.connect("postgres")) as connection, connection.cursor() as cursor:
             connection.autocommit = True
-            cursor.execute(f"DROP DATABASE {self.name} WITH (FORCE)")
+            cursor.execute(statement, values or None)
 
 
 class Proxy:
