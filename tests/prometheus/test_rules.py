@@ -83,6 +83,16 @@ def test_rules_use_only_metrics_that_there_are() -> None:
     assert {name for name in DECLARED if name.startswith("bandwidth_threshold_")} <= used
 
 
+def test_tests_evaluate_groups_in_one_order_so_that_alerts_see_what_was_recorded() -> None:
+    # promtool puts groups that are not listed beside the first one, in any order.
+    recording, alerting = (
+        [group["name"] for group in yaml.safe_load((SHIPPED / "rules" / name).read_text())["groups"]]
+        for name in ("recording.yml", "alerts.yml")
+    )
+    orders = {path.stem: yaml.safe_load(path.read_text()).get("group_eval_order") for path in TEST_FILES}
+    assert orders == dict.fromkeys(orders, recording + alerting)
+
+
 def test_tests_feed_only_series_that_the_exporter_may_show() -> None:
     wrong = []
     for test in suites():
