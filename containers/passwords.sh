@@ -4,9 +4,11 @@
 set -eu
 cd /passwords
 
-# In one step, so that a start that is cut off leaves no half a password.
+# In one step, so that a start that is cut off leaves no half a password. The group may read it: `pin` runs as you, and
+# with the exporter's group.
 write() { # FILE OWNER PASSWORD
-    (umask 077 && printf %s "$3" >"$1.new")
+    rm -f "$1.new"
+    (umask 0227 && printf %s "$3" >"$1.new")
     chown "$2:$2" "$1.new"
     mv -f "$1.new" "$1"
 }
