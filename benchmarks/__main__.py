@@ -6,7 +6,7 @@ import argparse
 import resource
 from typing import Final
 
-from benchmarks import archive, polls, scrapes, sources
+from benchmarks import archive, months, polls, scrapes, sources
 
 MIB: Final = 1024 * 1024
 BUDGET: Final = 25e-6
@@ -25,9 +25,14 @@ def main() -> None:
     many.add_argument("--seconds", type=float, default=180.0, help="how long to watch")
     many.add_argument("--interval", type=float, default=10.0)
     many.add_argument("--timeout", type=float, default=20.0)
-    asked = commands.add_parser("archive", help="every question to an archive of many rows")
+    asked = commands.add_parser("archive", help="every question to an archive of many rows, on both databases")
     asked.add_argument("--rows", type=int, default=5_000_000, help="of five minutes")
+    long = commands.add_parser("months", help="polls upon three months, after a week away, while PostgreSQL catches up")
+    long.add_argument("--minutes", type=int, default=105, help="simulated, from 22:33 on")
     options = parser.parse_args()
+    if options.command == "months":
+        months.main(options.clients, options.moving[0], options.minutes)
+        return
     if options.command == "archive":
         archive.main(options.rows, min(options.rounds, 5))
         return

@@ -1,25 +1,29 @@
-"""What it costs to ask an archive of five million rows: every view, query and analytic."""
+"""What it costs to ask an archive of five million rows: every view, query and analytic, on both databases."""
 
 from __future__ import annotations
 
-import random
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator, Sized
+import time
+from collections.abc import Callable, Iterator, Sequence, Sized
 from contextlib import closing
 from datetime import date
+from functools import partial
 from pathlib import Path
-from typing import Final
-from zoneinfo import ZoneInfo
+from typing import Any, Final, NamedTuple
 
+import sqlalchemy as sa
+
+from benchmarks import bulk, copied
+from benchmarks.bulk import FIRST, WAN, ZONE, Past
 from benchmarks.stopwatch import cpu
 from exporter.accounting.analytics import Compared, Moved, Ranked, Usual, anomaly, compare, top
 from exporter.accounting.buckets import BUCKET, HOUR
 from exporter.accounting.days import day_from, day_of, day_start
 from exporter.accounting.percentile import Percentile, percentile
-from exporter.store import State, calendar, queries
+from exporter.store import queries
+from tests.archive.server import FEEDER, PASSWORDS, Database
 
-ZONE: Final = ZoneInfo("Europe/Berlin")
 END: Final = 1_783_000_200
 """Unix seconds: 2 July 2026, 15:50 in Berlin."""
 
@@ -27,95 +31,115 @@ DAYS: Final = 14
 LONG: Final = 92
 """Days of five minutes, and of hours and days."""
 
-MOVING: Final = 0.62
-"""The share of clients that move bytes in a bucket."""
+HOURS: Final = 0.8
+MOMENTS: Final = 0.775
+"""The shares of clients that move bytes in an hour, and in five minutes of it."""
+
+SILENCES: Final = tuple((END - ago, 30_000) for ago in (11 * 86_400, 5 * 86_400, 40_200))
 
 VIEWS: Final = (
-    "SELECT * FROM v_usage_daily WHERE date = '2026-06-20'",
-    "SELECT * FROM v_usage_daily WHERE date = '2026-07-02'",
-    "SELECT * FROM v_usage_daily",
-    "SELECT * FROM v_usage_month WHERE month = '2026-06'",
-    "SELECT * FROM v_usage_month",
-    "SELECT * FROM v_top_clients WHERE month = '2026-06' AND rank <= 10",
-    "SELECT * FROM v_bandwidth_summary",
+    "v_usage_daily WHERE date = '2026-06-20'",
+    "v_usage_daily WHERE date = '2026-07-02'",
+    "v_usage_daily WHERE day BETWEEN 20605 AND 20634 AND kind = 'wan'",
+    "v_usage_daily",
+    "v_usage_daily LIMIT 100",
+    "v_usage_month WHERE month = '2026-06'",
+    "v_usage_month",
+    "v_top_clients WHERE month = '2026-06' AND rank <= 10",
+    "v_bandwidth_summary",
 )
 
-SITE: Final = 1
-WAN: Final = 2
 
+class Asked(NamedTuple):
+    """A question: seconds in the database, seconds until Python had the rows, and how many these were."""
 
-def build(path: Path, rows: int) -> int:
-    """An archive with so many rows in `usage`; how many clients that takes."""
-    State.open(path).close()
-    buckets = range(END - DAYS * 86_400, END, BUCKET)
-    clients = max(1, round(rows / len(buckets) / MOVING) - 2)
-    hour = (END - 600) // HOUR * HOUR - HOUR
-    with closing(sqlite3.connect(path)) as file, file:
-        file.execute("PRAGMA synchronous = OFF")
-        file.executemany(
-            "INSERT INTO subject (id, source, kind, site, key, download, upload) VALUES (?, 'home', ?, ?, ?, ?, ?)",
-            _subjects(clients),
-        )
-        file.execute("INSERT INTO source VALUES ('home', 'controller', 9, 9.0, ?, 3)", (float(END),))
-        file.executemany("INSERT INTO usage VALUES (?, ?, 'all', ?, ?, 0)", _moved(buckets, clients, MOVING))
-        file.executemany(
-            "INSERT INTO hourly VALUES (?, ?, 'all', ?, ?, 0)",
-            _moved(range(END // HOUR * HOUR - LONG * 86_400, hour, HOUR), clients, MOVING),
-        )
-        today = day_of(hour - BUCKET, ZONE)
-        file.executemany(
-            "INSERT INTO daily VALUES (?, ?, 'all', ?, ?, 0)", _moved(range(today - LONG, today + 1), clients, 1.0)
-        )
-        for began in (END - 80 * 86_400, END - 40 * 86_400, END - 5 * 86_400, END - 40_000):
-            file.executemany(
-                "INSERT INTO gap VALUES (?, ?, ?, 'all', ?, ?, 0)",
-                ((began, began + 30_000, subject, down, up) for _, subject, down, up in _moved([0], clients, 1.0)),
-            )
-        file.execute("INSERT INTO meta (key, value) VALUES ('archive_hour', ?), ('timezone', ?)", (str(hour), ZONE.key))
-        calendar.cover(file, today - LONG, today + 1, ZONE)
-    return clients
-
-
-def _subjects(clients: int) -> Iterator[tuple[int, str, str, str, int, int]]:
-    yield SITE, "site", "default", "", 10**15, 10**14
-    yield WAN, "wan", "default", "wan1", 10**15, 10**14
-    for number in range(clients):
-        octets = number.to_bytes(3, "big").hex(":")
-        yield 3 + number, "client", "default", f"02:aa:bb:{octets}", 10**12, 10**11
-
-
-def _moved(times: range | list[int], clients: int, share: float) -> Iterator[tuple[int, int, int, int]]:
-    chance = random.Random(6)
-    for at in times:
-        for subject in range(1, clients + 3):
-            if subject <= WAN or chance.random() < share:
-                down = chance.randrange(1, 5_000_000)
-                yield at, subject, down, down // 9
+    name: str
+    inside: float | None
+    whole: float
+    rows: int
 
 
 def main(rows: int, rounds: int) -> None:
-    """Build an archive in a temporary folder and print how long each question takes."""
-    with tempfile.TemporaryDirectory() as folder:
+    """Build an archive in both databases and print how long each question takes."""
+    clients = round(rows / (DAYS * 288 + 190) / HOURS / MOMENTS) - 2
+    with tempfile.TemporaryDirectory() as folder, copied.server() as database:
         path = Path(folder) / "bandwidth.db"
-        clients = build(path, rows)
-        print(f"{rows:,} rows of five minutes: {clients:,} clients, {DAYS} days; {LONG} of hours and of days")
-        print(f"{path.stat().st_size / 2**20:.0f} MiB; CPU ms of the fastest of {rounds}, and rows")
-        for name, seconds, found in _measure(path, rounds):
-            print(f"  {name:62}{seconds * 1000:8.0f}{found:10,}")
+        bulk.build(path, Past(clients, END, DAYS, LONG, HOURS, MOMENTS, SILENCES))
+        copied.copy(path, database)
+        print(f"{_rows(path):,} rows of five minutes: {clients:,} clients, {DAYS} days; {LONG} of hours and of days;")
+        size = path.stat().st_size / 2**20
+        print(f"{len(SILENCES)} silences of all of them; {size:.0f} MiB. ms of the fastest of {rounds}")
+        print("SQLite, CPU: in the database, until Python has the rows; rows")
+        _print(_of_sqlite(path, rounds))
+        print("PostgreSQL, elapsed: in the server, until Python has the rows; rows")
+        _print(_of_postgresql(path, database, rounds))
 
 
-def _measure(path: Path, rounds: int) -> Iterator[tuple[str, float, int]]:
+def _rows(path: Path) -> int:
     with closing(sqlite3.connect(path)) as file:
+        return int(file.execute("SELECT count(*) FROM usage").fetchone()[0])
+
+
+def _print(asked: Iterator[Asked]) -> None:
+    for name, inside, whole, rows in asked:
+        spent = "" if inside is None else f"{inside * 1000:.0f}"
+        print(f"  {name:62}{spent:>8}{whole * 1000:8.0f}{rows:10,}", flush=True)
+
+
+def _of_sqlite(path: Path, rounds: int) -> Iterator[Asked]:
+    with closing(sqlite3.connect(path)) as file:
+
+        def fetched(query: str) -> list[Any]:
+            return file.execute(query).fetchall()
+
         for view in VIEWS:
-            found = len(file.execute(view).fetchall())
-            yield (
-                view.removeprefix("SELECT * FROM "),
-                cpu(lambda view=view: file.execute(view).fetchall(), rounds),
-                found,
-            )
+            names = [str(each[0]) for each in file.execute(_ALL.format(f"{view.split()[0]} LIMIT 0")).description]
+            every = _INSIDE.format(", ".join(f"max({name})" for name in names), _ALL.format(view))
+            inside = cpu(partial(fetched, every), rounds)
+            whole = cpu(partial(fetched, _ALL.format(view)), rounds)
+            yield Asked(view, inside, whole, len(fetched(_ALL.format(view))))
     with queries.reading(path) as history:
         for name, ask in _questions(history).items():
-            yield name, cpu(ask, rounds), len(ask())
+            yield Asked(name, None, cpu(ask, rounds), len(ask()))
+
+
+def _of_postgresql(path: Path, database: Database, rounds: int) -> Iterator[Asked]:
+    with closing(sqlite3.connect(path)) as file:
+        (ledger,) = file.execute("SELECT value FROM meta WHERE key = 'exporter_id'").fetchone()
+    url = database.url(FEEDER).replace("postgresql://", "postgresql+psycopg2://")
+    engine = sa.create_engine(url, connect_args={"password": PASSWORDS[FEEDER]})
+    with engine.connect() as connection:
+
+        def fetched(query: str) -> Sequence[Any]:
+            return connection.exec_driver_sql(query).fetchall()
+
+        def inside(view: str) -> float:
+            plan = fetched(_EXPLAINED.format(_ALL.format(view)))
+            return float(plan[0][0][0]["Execution Time"]) / 1000
+
+        for view in VIEWS:
+            query = _ALL.format(view)
+            whole = _elapsed(partial(fetched, query), rounds)
+            yield Asked(view, min(inside(view) for _ in range(rounds)), whole, len(fetched(query)))
+        history = queries.History.of_ledger(connection, ledger)
+        assert history is not None
+        for name, ask in _questions(history).items():
+            yield Asked(name, None, _elapsed(ask, rounds), len(ask()))
+    engine.dispose()
+
+
+_ALL: Final = "SELECT * FROM {}"
+_INSIDE: Final = "SELECT {} FROM ({})"
+_EXPLAINED: Final = "EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {}"
+
+
+def _elapsed(work: Callable[[], object], rounds: int) -> float:
+    spent = []
+    for _ in range(rounds):
+        begun = time.monotonic()
+        work()
+        spent.append(time.monotonic() - begun)
+    return min(spent)
 
 
 def _questions(history: queries.History) -> dict[str, Callable[[], Sized]]:
@@ -135,7 +159,7 @@ def _questions(history: queries.History) -> dict[str, Callable[[], Sized]]:
         return [percentile(*period, bins, silences)]
 
     def usual() -> list[Usual | None]:
-        earlier = queries.earlier_hours(history, [3], END // HOUR * HOUR - 4 * HOUR, 28)
+        earlier = queries.earlier_hours(history, [FIRST], END // HOUR * HOUR - 4 * HOUR, 28)
         return [anomaly(10**9, earlier)]
 
     def compared() -> list[Compared]:

@@ -24,14 +24,14 @@ class Controller:
 
     def __init__(self, clients: int, moving: float, seed: int = 1) -> None:
         self._random = random.Random(seed)
-        self._moving = moving
+        self.moving = moving
         self._records = [_record(number, self._random) for number in range(clients)]
         self.at = float(START)
 
     def document(self) -> bytes:
         """What `stat/sta` answers one interval later."""
         self.at += INTERVAL
-        order = self._random.sample(self._records, int(len(self._records) * self._moving))
+        order = self._random.sample(self._records, int(len(self._records) * self.moving))
         for record in self._records:
             record["last_seen"] = int(self.at)
             record["uptime"] += int(INTERVAL)
@@ -76,7 +76,8 @@ def _write(path: Path) -> float:
     return controller.at
 
 
-def _mac(number: int, prefix: str = "02:5e") -> str:
+def mac(number: int, prefix: str = "02:5e") -> str:
+    """The address of a client."""
     return prefix + "".join(f":{number >> shift & 255:02x}" for shift in (24, 16, 8, 0))
 
 
@@ -85,7 +86,7 @@ def _record(number: int, chance: random.Random) -> dict[str, Any]:
     wired = number % 5 == 0
     link = "wired-" if wired else ""
     joined = START - chance.randrange(10, 5_000_000)
-    ap = _mac(number // 40, "02:a0")
+    ap = mac(number // 40, "02:a0")
     counts = {
         f"{link}tx_bytes": chance.randrange(10**6, 10**12),
         f"{link}rx_bytes": chance.randrange(10**5, 10**11),
@@ -98,7 +99,7 @@ def _record(number: int, chance: random.Random) -> dict[str, Any]:
         {
             "_id": f"{number:024x}",
             "site_id": "5c98a1f2e4b0d1a2b3c4d5e6",
-            "mac": _mac(number),
+            "mac": mac(number),
             "assoc_time": joined,
             "latest_assoc_time": joined + 5,
             "oui": "Apple, Inc.",
@@ -148,7 +149,7 @@ def _on_a_cable(number: int) -> dict[str, Any]:
     return {
         "_uptime_by_usw": 76_543,
         "_last_seen_by_usw": START,
-        "sw_mac": _mac(number // 48, "02:b0"),
+        "sw_mac": mac(number // 48, "02:b0"),
         "sw_depth": 1,
         "sw_port": number % 48,
         "wired_rate_mbps": 1000,
