@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -78,6 +79,22 @@ def test_views_say_the_same(make: Make, archive: Database, view: str) -> None:
     # SQLite cuts where PostgreSQL rounds.
     assert [row[:8] for row in theirs] == [row[:8] for row in ours]
     assert [row[8:] for row in theirs] == [pytest.approx(row[8:], abs=1) if view == TOP else row[8:] for row in ours]
+
+
+def test_the_questions_of_the_docs_have_answers(make: Make, archive: Database) -> None:
+    fed = make()
+    live(fed)
+    fed.drain()
+    for page in ("archive", "accounts"):
+        text = (Path(__file__).parents[2] / f"docs/{page}.md").read_text(encoding="utf-8")
+        asked = [each for block in re.findall(r"```sql\n(.*?)```", text, re.DOTALL) for each in block.split(";")[:-1]]
+        assert asked
+        for question in asked:
+            archive.query(question.replace("%", "%%"))
+    late = "SELECT to_timestamp(since)::text, key FROM subject WHERE since IS NOT NULL ORDER BY since DESC LIMIT 1"
+    assert archive.query(late)[0][1] == fed.clients[-1].key
+    resets = "SELECT sum(count) FROM event JOIN subject ON id = event.subject WHERE reason = 'reset' AND key = %s"
+    assert archive.query(resets, fed.clients[0].key) == [(fed.source.number,)]
 
 
 def test_what_was_there_before_the_archive_was_configured(make: Make, archive: Database) -> None:
@@ -212,7 +229,9 @@ def test_who_is_forgotten_is_nobody_there(make: Make, archive: Database) -> None
     fed.poll(after=1.0)
     fed.drain()
     assert archive.query("SELECT count(*) FROM subject WHERE key LIKE %s", f"%{gone}%") == [(0,)]
-    assert archive.query("SELECT kind, key FROM subject WHERE kind = 'forgotten'") == [("forgotten", "")] * 2
+    assert (
+        archive.query("SELECT kind, key, since FROM subject WHERE kind = 'forgotten'") == [("forgotten", "", None)] * 2
+    )
     # An id is never another's.
     assert min(row[0] for row in fed.ours()["subject"] if row[4] == "02:00:00:00:00:aa") > last
     assert archive.query("SELECT sum(download) FROM usage") > before

@@ -141,9 +141,9 @@ def test_prune(fed: Fed, archive: Database, monkeypatch: pytest.MonkeyPatch) -> 
     assert next(pruning).rows > 13
     pruning.close()
     removed = dict(prune(owner(archive), keep, now))
-    assert [table for table, rows in removed.items() if rows] == ["hourly", "daily", "gap"]
+    assert [table for table, rows in removed.items() if rows] == ["hourly", "event", "daily", "gap"]
     after = theirs(archive)
-    for table, bound in (("usage", DAY), ("hourly", 3 * DAY), ("gap", 5 * DAY)):
+    for table, bound in (("usage", DAY), ("hourly", 3 * DAY), ("event", 3 * DAY), ("gap", 5 * DAY)):
         assert after[table] == [row for row in before[table] if row[0] >= (now - bound) // 3600 * 3600], table
     first = int((now - 5 * DAY) // DAY)
     assert after["daily"] == [row for row in before["daily"] if row[0] >= first]

@@ -10,8 +10,9 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec.structs import replace
 
-from exporter.model import Count, Memory, SubjectKey, Write
+from exporter.model import Count, Memory, Noted, SubjectKey, Write
 from exporter.store import Retention, State, database, history
 from tests.archive.house import Archived
 from tests.states import SITE, changes, poll
@@ -27,6 +28,12 @@ OLD, SHOWN, PROTOCOL = (
     SubjectKey("client_protocol", "default", "02:aa:bb:00:00:00|quic"),
 )
 MOST = 2**63 - 1
+VIEWS = (
+    "SELECT * FROM v_bandwidth_summary",
+    "SELECT * FROM v_top_clients",
+    "SELECT * FROM v_usage_month",
+    "SELECT * FROM v_usage_daily",
+)
 
 
 @pytest.fixture
@@ -65,6 +72,19 @@ def test_totals_are_kept_and_the_archive_begins_at_them(before: Path) -> None:
         }
         assert file.sums(file.usage) == file.grown
         assert state.today(1.7e9)["home"] == {OLD: Count(500, 60), SHOWN: Count(40, 4)}
+
+
+def test_nobody_is_new_for_having_been_there_before_it_was_written_down(before: Path) -> None:
+    with closing(State.open(before)) as state:
+        assert state.load("home").since == {}
+        noted = Noted(1_700_000_000, {(OLD, "reset"): 2}, {SHOWN: 1_700_000_000})
+        state.commit([Write("home", replace(changes(6, totals={SHOWN: Count(1)}), noted=noted), {})])
+    with closing(State.open(before)) as state:
+        assert state.load("home").since == {SHOWN: 1_700_000_000}
+    with closing(sqlite3.connect(before)) as file:
+        assert file.execute("SELECT * FROM event").fetchall() == [(1_699_999_800, 3, "reset", 2)]
+        for view in VIEWS:
+            file.execute(view)
 
 
 def test_the_file_is_copied_before_its_upgrade(before: Path) -> None:

@@ -181,7 +181,7 @@ _SET_SUBJECT: Final = _set(
 _SET_DAY: Final = _set("calendar", "exporter", "day", "date", "month", "began", "ended", key=2)
 # Under every name that its ledger had.
 _FORGET: Final = """
-    UPDATE subject AS s SET kind = 'forgotten', key = '', download = NULL, upload = NULL
+    UPDATE subject AS s SET kind = 'forgotten', key = '', download = NULL, upload = NULL, since = NULL
     FROM subject AS gone JOIN exporter AS ours ON ours.number = gone.exporter
     JOIN exporter AS e ON e.ledger = ours.ledger
     WHERE gone.exporter = %s AND gone.id = ANY(%s) AND s.exporter = e.number AND s.source = gone.source
