@@ -182,7 +182,9 @@ class Retention(Section):
     """How long history is kept, in seconds; infinite for ever."""
 
     five_minutes: Annotated[Kept, about("How long every five minutes are kept.", "30d")] = 14 * DAY
-    hourly: Annotated[Kept, about("How long hours and events are kept: at least as long as `five_minutes`.", "2y")] = 400 * DAY
+    hourly: Annotated[Kept, about("How long hours and events are kept: at least as long as `five_minutes`.", "2y")] = (
+        400 * DAY
+    )
     daily: Annotated[Kept, about("How long days are kept: at least as long as `hourly`.", "10y")] = math.inf
 
 
@@ -205,7 +207,11 @@ class Config(Section):
     web: Annotated[Web, Field(description="Where the exporter is to be scraped, and by whom.")] = Web()
     state: Annotated[
         RelativePath,
-        about("The SQLite file with the totals. Keep it: without it they begin again from 0.", "/var/lib/bandwidth.db"),
+        about(
+            "The SQLite file with the totals. Keep it: without it they begin again from 0. The environment variable "
+            "BANDWIDTH_STATE goes before it, as in the container.",
+            "/var/lib/bandwidth.db",
+        ),
     ] = Path("data/bandwidth.db")
     timezone: Annotated[
         TimeZone | None,
