@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from tests.conftest import ROOT
 from tests.e2e.lived import EVERY
-from tests.e2e.stored import Answer, Stored
+from tests.e2e.stored import RULES, Answer, Stored, rules
 
 DASHBOARDS: Final = ROOT / "grafana" / "dashboards"
 POINTS: Final = 900
@@ -156,6 +156,14 @@ def asked(board: Board, server: Stored, span: float | None = None, **choice: str
             own = {"__rate_interval": f"{max(step + EVERY, 4 * EVERY):.0f}s", "__interval": f"{step:.0f}s"}
             text = put_in(mark["expr"], variables | own)
             yield Asked(board.uid, "annotations", mark["name"], text, board.span, step, sql=False)
+
+
+def of_rules() -> Iterator[Asked]:
+    """The expression of every shipped rule."""
+    for path in sorted(RULES.glob("*.yml")):
+        for rule in rules(path):
+            name, kind = (rule["record"], "record") if "record" in rule else (rule["alert"], "alert")
+            yield Asked("rules", kind, name, rule["expr"], 0.0, 0.0, sql=False)
 
 
 def macros(statement: str, begin: float, end: float) -> str:

@@ -2,7 +2,7 @@
 would have been shown of them. Hours of it are lived in seconds.
 
 The controller answers over real HTTPS and the router over real SSH; sources, ledger, state, accounts and page are the
-real ones. `Install.scrapes` holds every page as it was, to be stored by a real Prometheus (tests/e2e/stored.py).
+real ones. `Install.shown` holds every page as it was, to be stored by a real Prometheus (tests/e2e/stored.py).
 """
 
 from __future__ import annotations
@@ -56,6 +56,22 @@ class Scrape(NamedTuple):
 
     at: float
     page: str | None
+
+
+class Shown(NamedTuple):
+    """All that a Prometheus was shown of an exporter, and how it calls it."""
+
+    instance: str
+    scrapes: list[Scrape]
+
+    def series(self, scrape: Scrape) -> Iterator[tuple[str, str]]:
+        """Every series of a scrape as Prometheus keeps it, and its value."""
+        target = f'job="{JOB}",instance="{self.instance}"'
+        yield f"up{{{target}}}", "0" if scrape.page is None else "1"
+        for line in (scrape.page or "").splitlines():
+            if not line.startswith("#"):
+                series, _, value = line.rpartition(" ")
+                yield f"{series[:-1]},{target}}}" if series.endswith("}") else f"{series}{{{target}}}", value
 
 
 class House:
@@ -123,9 +139,9 @@ class Install:
     ) -> None:
         """interval: between two polls. bare: without owners, contracts, quotas and thresholds beside the defaults."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.house, self.instance, self.names = house, instance, dict(names or {})
+        self.house, self.names = house, dict(names or {})
         self.interval = interval
-        self.scrapes: list[Scrape] = []
+        self.shown = Shown(instance, [])
         self.watched = True
         self._bare = bare
         self._settings = Settings(
@@ -167,7 +183,7 @@ class Install:
         """Where a Prometheus runs: look at the page."""
         if self.watched:
             page = None if self._running is None else self._running.page()
-            self.scrapes.append(Scrape(self.house.now, page))
+            self.shown.scrapes.append(Scrape(self.house.now, page))
 
     def make(self) -> list[tuple[SourceFacts, Source]]:
         """The sources anew, as they are configured."""
@@ -178,15 +194,6 @@ class Install:
     def settings(self) -> Settings:
         """As configured."""
         return self._settings
-
-    def labelled(self, scrape: Scrape) -> Iterator[tuple[str, str]]:
-        """Every series of a scrape as Prometheus keeps it, and its value."""
-        target = f'job="{JOB}",instance="{self.instance}"'
-        yield f"up{{{target}}}", "0" if scrape.page is None else "1"
-        for line in (scrape.page or "").splitlines():
-            if not line.startswith("#"):
-                series, _, value = line.rpartition(" ")
-                yield f"{series[:-1]},{target}}}" if series.endswith("}") else f"{series}{{{target}}}", value
 
 
 class _Running:

@@ -8,11 +8,12 @@ restarted meanwhile.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -20,7 +21,7 @@ from typing import Any, Final, NamedTuple
 import yaml
 
 from tests.conftest import ROOT
-from tests.e2e.lived import EVERY, Install
+from tests.e2e.lived import EVERY, Shown
 from tests.e2e.stack import Prometheus, fetch
 
 RULES: Final = ROOT / "prometheus" / "rules"
@@ -89,16 +90,16 @@ def rules(path: Path) -> Iterator[dict[str, Any]]:
 
 
 @contextmanager
-def stored(folder: Path, *installs: Install, recordings: bool = True, since: float | None = None) -> Iterator[Stored]:
+def stored(folder: Path, *shown: Shown, recordings: bool = True, since: float | None = None) -> Iterator[Stored]:
     """A running server that has scraped the installs. recordings: and evaluated its rules, all the time or `since`."""
     folder.mkdir(parents=True, exist_ok=True)
-    scrapes = [scrape.at for install in installs for scrape in install.scrapes]
+    scrapes = [scrape.at for each in shown for scrape in each.scrapes]
     server = Stored(folder / "prometheus", max(scrapes))
     text = folder / "scraped.om"
     with text.open("w") as file:
-        for install in installs:
-            for scrape in install.scrapes:
-                for series, value in install.labelled(scrape):
+        for each in shown:
+            for scrape in each.scrapes:
+                for series, value in each.series(scrape):
                     file.write(f"{series} {value} {scrape.at:.0f}\n")
         file.write("# EOF\n")
     _promtool("create-blocks-from", "openmetrics", str(text), str(server.tsdb))
@@ -133,37 +134,60 @@ def _promtool(*arguments: str) -> None:
     assert done.returncode == 0, f"{arguments}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
 
 
-def series_of(installs: Iterable[Install], families: Collection[str]) -> list[dict[str, str]]:
+def alerted(folder: Path, shown: Shown, others: Sequence[Mapping[str, Any]] = ()) -> set[tuple[str, str]]:
+    """Names and states of all alerts that ever were, by the shipped rules and others, each minute."""
+    (folder / "others.yml").write_text(yaml.safe_dump({"groups": [{"name": "others", "rules": list(others)}]}))
+    files = [*sorted(RULES.glob("*.yml"), reverse=True), folder / "others.yml"]
+    families = set(re.findall(r"\b(?:bandwidth_\w+|up)\b", "".join(path.read_text() for path in files)))
+    span = shown.scrapes[-1].at - shown.scrapes[0].at
+    test: dict[str, Any] = {
+        "interval": f"{EVERY:.0f}s",
+        "input_series": list(_series(shown, families)),
+        "promql_expr_test": [{"expr": _EVER, "eval_time": f"{span:.0f}s", "exp_samples": _NEVER}],
+    }
+    document = {"rule_files": list(map(str, files)), "evaluation_interval": "1m", "tests": [test]}
+    (folder / "test.yml").write_text(json.dumps(document))
+    command = ["promtool", "test", "rules", "test.yml"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    said = done.stdout + done.stderr
+    assert said.count("exp:") == 1, said[-3000:]
+    assert "err" not in said.partition("exp:")[0].lower(), said[-3000:]
+    return set(_ALERT.findall(said.partition("got:")[2]))
+
+
+_EVER: Final = "group by (alertname, alertstate) (count_over_time(ALERTS[1d]))"
+_NEVER: Final = [{"labels": '{alertname="Never"}', "value": 0}]
+"""What is expected, so that promtool shows what there is instead."""
+
+_ALERT: Final = re.compile(r'{alertname="(\w+)", ?alertstate="(\w+)"}')
+
+
+def _series(shown: Shown, families: Collection[str]) -> Iterator[dict[str, str]]:
     """What was scraped of these families, as `input_series` of a test of promtool with the interval EVERY.
 
     Such a test begins in 1970, so moments are counted from the first scrape.
     """
-    shown: dict[str, dict[int, str]] = {}
-    scraped: dict[str, list[int]] = {}
-    first = min(install.scrapes[0].at for install in installs)
-    last = 0
-    for install in installs:
-        scraped[install.instance] = [round((scrape.at - first) / EVERY) for scrape in install.scrapes]
-        last = max(last, *scraped[install.instance])
-        for scrape, slot in zip(install.scrapes, scraped[install.instance], strict=True):
-            for series, value in install.labelled(scrape):
-                name = series.partition("{")[0]
-                if name in families:
-                    moment = name.endswith("_timestamp_seconds")
-                    shown.setdefault(series, {})[slot] = repr(float(value) - first) if moment else value
-    return [
-        {"series": series, "values": " ".join(_values(slots, last, scraped, series))} for series, slots in shown.items()
-    ]
+    first = shown.scrapes[0].at
+    found: dict[str, dict[int, str]] = {}
+    looks = []
+    for scrape in shown.scrapes:
+        looks.append(round((scrape.at - first) / EVERY))
+        for series, value in shown.series(scrape):
+            name = series.partition("{")[0]
+            if name in families:
+                moment = name.endswith("_timestamp_seconds")
+                found.setdefault(series, {})[looks[-1]] = repr(float(value) - first) if moment else value
+    for series, values in found.items():
+        yield {"series": series, "values": " ".join(_notation(values, set(looks), looks[-1]))}
 
 
-def _values(slots: Mapping[int, str], last: int, scraped: Mapping[str, Sequence[int]], series: str) -> Iterator[str]:
+def _notation(values: Mapping[int, str], looks: Collection[int], last: int) -> Iterator[str]:
     """Gone from a page that was scraped: stale. No scrape: nothing."""
-    [looks] = [set(slots_) for instance, slots_ in scraped.items() if f'instance="{instance}"' in series]
     there = False
     for slot in range(last + 1):
-        if slot in slots:
+        if slot in values:
             there = True
-            yield slots[slot]
+            yield values[slot]
         elif there and slot in looks:
             there = False
             yield "stale"

@@ -19,9 +19,9 @@ import psycopg2
 from exporter.store.postgres.migrate import grant, migrate
 from exporter.store.postgres.target import Target
 from tests.archive.server import FEEDER, OWNER, PASSWORDS, Database, Server
-from tests.e2e.asked import Asked, asked, boards
+from tests.e2e.asked import Asked, asked, boards, of_rules
 from tests.e2e.lived import EVENING, Install, busy_house, live
-from tests.e2e.stored import RULES, Stored, rules, stored
+from tests.e2e.stored import Stored, stored
 
 MINUTE: Final = 60.0
 DAY: Final = 86_400.0
@@ -56,14 +56,6 @@ def database() -> Iterator[Database]:
             yield made
         finally:
             server.stop()
-
-
-def of_rules() -> Iterator[Asked]:
-    """The expression of every rule. An alert finds nothing where all is well."""
-    for path in sorted(RULES.glob("*.yml")):
-        for rule in rules(path):
-            name, kind = (rule["record"], "record") if "record" in rule else (rule["alert"], "alert")
-            yield Asked("rules", kind, name, rule["expr"], 0.0, 0.0, sql=False)
 
 
 def values(each: Asked, server: Stored) -> list[float] | str:
@@ -109,7 +101,7 @@ def test_every_query_of_every_dashboard_and_rule(tmp_path: Path) -> None:
         house.set_down(down=False)
         live(house, 19 * MINUTE, install)
         wrong: list[str] = []
-        with stored(tmp_path / "stored", install, since=EVENING) as server:
+        with stored(tmp_path / "stored", install.shown, since=EVENING) as server:
             every = [each for board in boards() for each in asked(board, server)] + list(of_rules())
             for each in every:
                 wrong += trouble(each, rows(archive, each) if each.sql else values(each, server))

@@ -6,24 +6,17 @@ and ALERTS is looked at as it was at each step. Beside them run the same rules w
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
-from tests.e2e.lived import EVENING, EVERY, Install, busy_house, live
-from tests.e2e.stored import RULES, rules, series_of
+from tests.e2e.lived import EVENING, Install, busy_house, live
+from tests.e2e.stored import RULES, alerted, rules
 
 MINUTE: Final = 60.0
 HOUR: Final = 3600.0
 CALM: Final = 17 * MINUTE
 """Longer than a guard looks back."""
-
-EVALUATED: Final = 60.0
-"""Seconds between two evaluations."""
 
 GUARD: Final = re.compile(
     r"^ *unless on \(job, instance, source\) changes\(bandwidth_source_gaps_total\[\w+\]\) > 0$", re.MULTILINE
@@ -51,7 +44,7 @@ def test_an_hour_away(tmp_path: Path) -> None:
         install.stop()
     guarded = [rule for rule in rules(RULES / "alerts.yml") if GUARD.search(rule["expr"])]
     assert {"ClientRateHigh", "WanSaturated"} <= {rule["alert"] for rule in guarded}
-    seen = alerts(tmp_path, install, [unguarded(rule) for rule in guarded])
+    seen = alerted(tmp_path, install.shown, [unguarded(rule) for rule in guarded])
     assert {"ExporterDown", "SourceDown", "SourceStale"} <= {name for name, state in seen if state == "firing"}
     assert {name for name, _ in seen} & {rule["alert"] for rule in guarded} == set()
     assert {f"{each}{UNGUARDED}" for each in ("ClientRateHigh", "WanSaturated")} <= {name for name, _ in seen}
@@ -60,24 +53,3 @@ def test_an_hour_away(tmp_path: Path) -> None:
 def unguarded(rule: dict[str, Any]) -> dict[str, Any]:
     """The same under another name, blind for gaps."""
     return {"alert": rule["alert"] + UNGUARDED, "expr": GUARD.sub("", rule["expr"]), "for": rule.get("for", "0s")}
-
-
-def alerts(folder: Path, install: Install, others: list[dict[str, Any]]) -> set[tuple[str, str]]:
-    """Names and states of all alerts that ever were, by the shipped rules and others."""
-    (folder / "others.yml").write_text(yaml.safe_dump({"groups": [{"name": "others", "rules": others}]}))
-    files = [RULES / "recording.yml", RULES / "alerts.yml", folder / "others.yml"]
-    families = set(re.findall(r"\b(?:bandwidth_\w+|up)\b", "".join(path.read_text() for path in files)))
-    span = install.scrapes[-1].at - install.scrapes[0].at
-    ever = "group by (alertname, alertstate) (count_over_time(ALERTS[1d]))"
-    test: dict[str, Any] = {
-        "interval": f"{EVERY:.0f}s",
-        "input_series": series_of([install], families),
-        "promql_expr_test": [{"expr": ever, "eval_time": f"{span:.0f}s", "exp_samples": []}],
-    }
-    document = {"rule_files": list(map(str, files)), "evaluation_interval": f"{EVALUATED:.0f}s", "tests": [test]}
-    (folder / "test.yml").write_text(json.dumps(document))
-    command = ["promtool", "test", "rules", "test.yml"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    said = done.stdout + done.stderr
-    assert "exp:" in said, said[-3000:]
-    return set(re.findall(r'{alertname="(\w+)", ?alertstate="(\w+)"}', said.partition("got:")[2]))
