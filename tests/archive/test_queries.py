@@ -193,19 +193,120 @@ def test_no_query_goes_through_a_whole_table(lived: House) -> None:
             assert [step for step in steps if "SCAN" in step and "subject" not in step] == [], query
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        "SELECT * FROM v_usage_daily WHERE date = '2026-10-25'",
-        "SELECT * FROM v_usage_daily WHERE day BETWEEN 20000 AND 20030",
-        "SELECT * FROM v_usage_month WHERE month = '2026-10'",
-    ],
-)
-def test_a_view_of_a_day_or_a_month_does_not_go_through_all_days(lived: House, query: str) -> None:
+DAYS = [
+    "v_usage_daily WHERE date = '2026-10-25'",
+    "v_usage_daily WHERE date >= '2026-10-01' AND date < '2026-11-01' AND kind = 'client'",
+    "v_usage_daily WHERE day BETWEEN 20000 AND 20030",
+    "v_usage_month WHERE month = '2026-10'",
+    "v_top_clients WHERE month = '2026-10' AND source = 'home' AND rank <= 10",
+]
+"""Parts of the archive that people ask for."""
+
+VIEWS = [*DAYS, "v_usage_daily WHERE subject = 'x'", "v_usage_daily", "v_usage_month", "v_bandwidth_summary"]
+HISTORY = {"usage", "hourly", "daily", "gap"}
+ASK = "SELECT * FROM {}"
+PLAN = "EXPLAIN QUERY PLAN SELECT * FROM {}"
+_SORTED = "SELECT {0} FROM {1} ORDER BY {0}"
+PG_PLAN = "EXPLAIN (FORMAT JSON) SELECT * FROM {}"
+
+
+@pytest.mark.parametrize("view", DAYS)
+def test_a_view_of_a_day_or_a_month_does_not_go_through_all_days(lived: House, view: str) -> None:
     with closing(sqlite3.connect(lived.path)) as file:
-        steps = [row[3] for row in file.execute(f"EXPLAIN QUERY PLAN {query}")]
-        assert not {"SCAN d", "SCAN u", "SCAN daily", "SCAN usage"} & set(steps)
+        steps = [row[3] for row in file.execute(PLAN.format(view))]
+        assert not {"SCAN d", "SCAN u", "SCAN g", *(f"SCAN {table}" for table in HISTORY)} & set(steps)
         assert any(step.startswith("SEARCH d USING PRIMARY KEY (day") for step in steps)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_no_view_goes_through_all_five_minutes_or_hours(lived: House, view: str) -> None:
+    with closing(sqlite3.connect(lived.path)) as file:
+        steps = [row[3] for row in file.execute(PLAN.format(view))]
+        assert not {"SCAN u", "SCAN g", "SCAN usage", "SCAN hourly", "SCAN gap"} & set(steps)
+        found = [step for step in steps if step.startswith(("SEARCH u ", "SEARCH usage ", "SEARCH hourly "))]
+        assert found
+        # Where nothing is in brackets, it looks for the newest or the oldest alone.
+        assert [step for step in found if "(" in step and "(bucket>? AND bucket<?)" not in step] == [
+            step for step in found if step.endswith("(bucket>?)")
+        ]
+
+
+def test_a_view_does_not_cost_more_where_there_are_more_five_minutes(lived: House) -> None:
+    """In steps of SQLite's machine, of which ten thousand rows would take more than there are at all."""
+    with closing(sqlite3.connect(lived.path)) as file:
+        before = {view: _steps(file, view) for view in VIEWS}
+        (number, oldest) = file.execute("SELECT subject, min(bucket) FROM usage").fetchone()
+        earlier = ((oldest // HOUR * HOUR - back * BUCKET, number) for back in range(1, 10_001))
+        file.executemany("INSERT INTO usage VALUES (?, ?, 'all', 1, 1, 0)", earlier)
+        assert [view for view in VIEWS if abs(_steps(file, view) - before[view]) > 50] == []
+
+
+def _steps(file: sqlite3.Connection, view: str) -> int:
+    """Hundreds of them."""
+    taken = 0
+
+    def step() -> int:
+        nonlocal taken
+        taken += 1
+        return 0
+
+    file.set_progress_handler(step, 100)
+    file.execute(ASK.format(view)).fetchall()
+    file.set_progress_handler(None, 0)
+    return taken
+
+
+_MANY = """
+    INSERT INTO exporter (id, ledger, current, batch, token, timezone, calendar, made_hour, made_subject, fed_at)
+    VALUES ('a', 'b', true, 1, 'c', 'UTC', '', {hour}, 5, clock_timestamp());
+    INSERT INTO subject (exporter, id, source, kind, site, key, download, upload, opening_download, opening_upload)
+        SELECT 1, n, 'home', 'client', '', 'mac' || n, 0, 0, 0, 0 FROM generate_series(0, 19) AS n;
+    INSERT INTO calendar SELECT 1, n, CAST(DATE '1970-01-01' + n AS TEXT),
+        to_char(DATE '1970-01-01' + n, 'YYYY-MM'), n * 86400, (n + 1) * 86400
+        FROM generate_series({day} - 90, {day} + 200) AS n;
+    INSERT INTO usage SELECT 1, at, n, 'all', 1, 1, 0
+        FROM generate_series({hour} - 2400000, {hour} + 4200, 300) AS at, generate_series(0, 19) AS n;
+    INSERT INTO hourly SELECT 1, at, n, 'all', 1, 1, 0
+        FROM generate_series({hour} - 4000 * 3600, {hour} - 3600, 3600) AS at, generate_series(0, 19) AS n;
+    INSERT INTO daily SELECT 1, day, n, 'all', 1, 1, 0
+        FROM generate_series({day} - 90, {day}) AS day, generate_series(0, 19) AS n;
+    INSERT INTO gap (exporter, began, ended, subject, class, download, upload, flags)
+        SELECT 1, at, at + 7200, n, 'all', 1, 1, 0
+        FROM generate_series({hour} - 8000000, {hour} - 100000, 900000) AS at, generate_series(0, 19) AS n;
+    ANALYZE usage, hourly, daily, gap, calendar, subject, exporter;
+"""
+
+
+def test_no_view_in_postgresql_goes_through_all_five_minutes_or_hours(archive: Database) -> None:
+    archive.query(_MANY.format(hour=NOON, day=NOON // 86_400))
+    for view in VIEWS:
+        scans = [
+            (how, condition)
+            for table, how, condition in _scans(archive, view.replace("2026-10", "2026-06"))
+            if table in ("usage", "hourly")
+        ]
+        assert scans
+        assert [scan for scan in scans if scan[0] == "Seq Scan" or "(bucket " not in scan[1]] == [], view
+
+
+def _scans(archive: Database, view: str) -> Iterator[tuple[str, str, str]]:
+    """Of a plan: each table, how it is looked at, and the condition by which its rows are found."""
+    ((plan,),) = archive.query(PG_PLAN.format(view))
+    waiting = [plan[0]["Plan"]]
+    while waiting:
+        node = waiting.pop()
+        waiting += node.get("Plans", [])
+        if "Relation Name" in node:
+            inner = "".join(str(each.get("Index Cond", "")) for each in node.get("Plans", []))
+            yield str(node["Relation Name"]), str(node["Node Type"]), str(node.get("Index Cond", "")) + inner
+
+
+_COMPARED = {
+    "v_usage_daily": "day, date, source, site, kind, subject, class, download, upload, flags",
+    "v_usage_month": "month, source, site, kind, subject, class, download, upload, flags",
+    "v_top_clients": "month, source, rank, site, client, download, upload, bytes, share",
+    "v_bandwidth_summary": "source, site, kind, subject, total_download, total_upload, day_download, day_upload",
+}
 
 
 def test_postgresql_says_the_same(tmp_path: Path, archive: Database) -> None:
@@ -244,6 +345,12 @@ def test_postgresql_says_the_same(tmp_path: Path, archive: Database) -> None:
             queries.kept_since(history),
         ]
 
+    for view, names in _COMPARED.items():
+        query = _SORTED.format(names, view)
+        with closing(sqlite3.connect(tmp_path / "state.db")) as file:
+            ours_say = file.execute(query).fetchall()
+        assert ours_say
+        assert archive.query(query) == ours_say
     with queries.reading(tmp_path / "state.db") as history:
         ours = said(history)
     assert [place for place, each in enumerate(ours) if not each] == []
