@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from heapq import nlargest
 from math import ceil, isfinite
 from typing import TYPE_CHECKING, Final
@@ -40,7 +40,7 @@ from exporter.store.errors import StateError
 from exporter.store.forget import pseudonym_key
 from exporter.store.forget import reading as reading_state
 from exporter.store.queries import History, Subject
-from exporter.store.usage import ALL
+from exporter.store.usage import ALL, Place
 
 if TYPE_CHECKING:
     from exporter.config import Config
@@ -103,13 +103,14 @@ def _asking(config: Config, now: float) -> Iterator[_Asker]:
 
 @dataclass(frozen=True, slots=True)
 class _Asker:
-    """scopes: what each source of the configuration meters. now: Unix seconds."""
+    """scopes: what each source of the configuration meters. now: Unix seconds. known: see `_totals`."""
 
     history: History
     privacy: Privacy
     people: People
     scopes: Mapping[str, str]
     now: float
+    known: dict[tuple[int, int, bool], Mapping[Place, tuple[int, int]]] = field(default_factory=dict)
 
     def sources(self, only: str | None) -> list[str]:
         """Those that the state knows. Raises UnclearError where `only` is none of them."""
@@ -120,6 +121,13 @@ class _Asker:
         if only not in names:
             raise UnclearError(f"The state knows no source {only!r}. It knows: {', '.join(names) or 'none'}.")
         return [only]
+
+    def _totals(self, start: int, end: int, *, classes: bool = False) -> Mapping[Place, tuple[int, int]]:
+        """See queries.totals. A report asks for the same period again and again."""
+        asked = start, end, classes
+        if asked not in self.known:
+            self.known[asked] = queries.totals(self.history, start, end, classes=classes)
+        return self.known[asked]
 
     def top(self, period: str, by: str, source: str | None, most: int) -> Top:
         """See Top."""
@@ -196,7 +204,7 @@ class _Asker:
         names = {number: each.key for number, each in named.items()}
 
         def moved(start: int, end: int) -> dict[str, Moved]:
-            sums = queries.totals(self.history, start, end, classes=by == "protocol")
+            sums = self._totals(start, end, classes=by == "protocol")
             pairs = queries.by_class(sums, names) if by == "protocol" else queries.by_name(sums, names)
             return {name: Moved(name, *pair) for name, pair in pairs.items() if sum(pair) > 0}
 
@@ -264,7 +272,7 @@ class _Asker:
         named = {number: name for name, numbers in whole.items() for number in numbers}
 
         def moved(start: int, end: int) -> dict[str, Moved]:
-            pairs = queries.by_name(queries.totals(self.history, start, end), named)
+            pairs = queries.by_name(self._totals(start, end), named)
             return {name: Moved(name, *pair) for name, pair in pairs.items()}
 
         changed = self._trends(bounds, moved(*bounds), moved)
@@ -274,7 +282,7 @@ class _Asker:
     def _unusual(self, bounds: Period, source: str, most: int, whole: Mapping[int, Subject]) -> Unusuals:
         """Of lines, of all clients of a site, and of the clients that moved most."""
         clients = queries.subjects(self.history, ["client"], source)
-        sums = queries.totals(self.history, *bounds)
+        sums = self._totals(*bounds)
         largest = nlargest(JUDGED, clients, key=lambda number: sum(sums.get((number, ALL), (0, 0))))
         named = range(-(-bounds.start // HOUR) * HOUR, min(bounds.end, self.history.progress.hour), HOUR)
         judged, found = 0, list[tuple[float, Unusual]]()
@@ -327,7 +335,7 @@ class _Asker:
     def _measured(
         self, source: str, bounds: Period, lines: Mapping[int, Subject], sites: Mapping[int, Subject]
     ) -> Measured:
-        sums = queries.totals(self.history, *bounds)
+        sums = self._totals(*bounds)
 
         def of(named: Mapping[int, Subject]) -> Pair:
             pairs = [sums.get((number, "all"), (0, 0)) for number in named]

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from exporter.accounting.buckets import CLOCK
-from exporter.model import Changes, Count, Source, SubjectKey, Write
+from exporter.model import Changes, Count, Noted, Source, SubjectKey, Write
 from exporter.store import Retention, State, StateError, upkeep, usage
 from tests.archive.house import Archived, Bytes
 from tests.scripted import client_key
@@ -34,15 +34,19 @@ class Ledger:
         self.source = state.load(name).source
         self.totals = state.load(name).totals
 
-    def poll(self, at: float, moved: Mapping[SubjectKey, int], *, gap: bool = False) -> None:
-        """At Unix seconds `at`: so many bytes down, and a tenth of it up."""
+    def poll(
+        self, at: float, moved: Mapping[SubjectKey, int], *, gap: bool = False, reset: SubjectKey | None = None
+    ) -> None:
+        """At Unix seconds `at`: so many bytes down, and a tenth of it up. reset: whose counter began again."""
         before, totals = self.source, dict(self.totals)
         for key, down in moved.items():
             known = totals.get(key, Count())
             totals[key] = Count(known.download + down, known.upload + down // 10)
         self.source = Source("id", before.number + 1, before.tick + max(30.0, at - before.at), max(at, before.at), 0)
         changed = {key: totals[key] for key in moved}
-        self.state.commit([Write(self.name, Changes(self.source, {}, frozenset(), changed, {}, {}, {}, gap), {})])
+        noted = Noted(int(at), {(reset, "reset"): 1} if reset else {})
+        made = Changes(self.source, {}, frozenset(), changed, {}, {}, {}, gap, noted=noted)
+        self.state.commit([Write(self.name, made, {})])
         self.totals = totals
 
     def __getitem__(self, key: SubjectKey) -> Count:
@@ -156,11 +160,14 @@ def test_a_poll_that_is_committed_again_is_counted_once(state: State, path: Path
     home = Ledger(state)
     home.poll(NOON, {A: 0})
     source, totals = home.source, home.totals
-    home.poll(NOON + 30, {A: 1000})
+    home.poll(NOON + 30, {A: 1000}, reset=A)
     state._ids.clear()
     home.source, home.totals = source, totals
-    home.poll(NOON + 60, {A: 1500})
+    home.poll(NOON + 60, {A: 1500}, reset=A)
     assert sum(row.download for row in Archived(path).usage) == 1500
+    assert Archived(path).events == {("home", "client", "reset"): 1}
+    home.poll(NOON + 90, {}, reset=B)
+    assert Archived(path).events == {("home", "client", "reset"): 2}
 
 
 def _half_made(state: State, monkeypatch: pytest.MonkeyPatch) -> Ledger:
@@ -275,8 +282,8 @@ def test_every_level_is_kept_as_long_as_it_says(state: State, path: Path, monkey
     home = Ledger(state)
     home.poll(NOON, {A: 0, B: 0})
     home.poll(NOON + 900, {A: 1000}, gap=True)
-    home.poll(NOON + 930, {A: 100, B: 200})
-    home.poll(NOON + 1500, {A: 100, B: 200})
+    home.poll(NOON + 930, {A: 100, B: 200}, reset=A)
+    home.poll(NOON + 1500, {A: 100, B: 200}, reset=B)
     kept = []
     for days in range(12):
         before = len(Archived(path).usage)
@@ -286,8 +293,8 @@ def test_every_level_is_kept_as_long_as_it_says(state: State, path: Path, monkey
             assert before - after <= 1
             before = after
         file = Archived(path)
-        kept.append((bool(file.usage), bool(file.hourly), bool(file.daily), bool(file.gaps)))
-    assert kept == [(day < 2, day < 5, day < 10, day < 9) for day in range(12)]
+        kept.append((bool(file.usage), bool(file.hourly), bool(file.daily), bool(file.gaps), bool(file.events)))
+    assert kept == [(day < 2, day < 5, day < 10, day < 9, day < 5) for day in range(12)]
 
 
 def test_upkeep_that_fails_fails_no_poll(state: State, path: Path, caplog: pytest.LogCaptureFixture) -> None:
