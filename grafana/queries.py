@@ -78,8 +78,8 @@ def queries(
         empty = panel["fieldConfig"]["defaults"]["noValue"]
         for target in panel["targets"]:
             if "rawSql" in target:
-                times = {"__unixEpochFrom": f"{end - over:.0f}", "__unixEpochTo": f"{end:.0f}"}
-                text = _filled(target["rawSql"].replace("()", ""), {**chosen, **times})
+                text = target["rawSql"].replace("$__unixEpochFrom()", f"{end - over:.0f}")
+                text = _filled(text.replace("$__unixEpochTo()", f"{end:.0f}"), chosen)
                 found.append(Query(uid, panel["title"], target["refId"], "sql", text, True, over, 0, empty))
             else:
                 add(

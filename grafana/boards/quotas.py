@@ -100,6 +100,45 @@ FROM v_usage_month
 WHERE kind IN ('owner', 'category') AND class = 'all' AND source ~ '^(${source:regex})$' AND site ~ '^(${site:regex})$'
 ORDER BY month DESC, exporter, source, kind, download + upload DESC LIMIT 200"""
 
+_PERCENTILE = """WITH line AS (
+    SELECT e.number, s.id, s.source, s.site, s.key,
+        greatest($__unixEpochFrom(), (SELECT min(bucket) FROM usage u WHERE u.exporter = e.number)) AS began,
+        least($__unixEpochTo(), (SELECT max(bucket) + 300 FROM usage u WHERE u.exporter = e.number)) AS ended
+    FROM exporter e JOIN subject s ON s.exporter = e.number
+    WHERE e.current AND s.kind = 'wan'
+        AND s.source ~ '^(${source:regex})$' AND s.site ~ '^(${site:regex})$'
+), silence AS MATERIALIZED (
+    SELECT g.exporter, g.subject, g.began, g.ended, g.download, g.upload
+    FROM line JOIN gap g ON g.exporter = line.number AND g.subject = line.id AND g.class = 'all'
+        AND g.began < line.ended AND g.ended > line.began
+), moved AS (
+    SELECT line.number, line.source, line.site, line.key,
+        coalesce(u.download, 0) + coalesce(g.download, 0) AS download,
+        coalesce(u.upload, 0) + coalesce(g.upload, 0) AS upload
+    FROM line CROSS JOIN generate_series((line.began + 299) / 300 * 300, line.ended / 300 * 300 - 300, 300) AS bin
+    LEFT JOIN usage u ON u.exporter = line.number AND u.bucket = bin AND u.subject = line.id AND u.class = 'all'
+    LEFT JOIN LATERAL (
+        SELECT sum(download * part) AS download, sum(upload * part) AS upload
+        FROM (
+            SELECT download, upload, (least(ended, bin + 300) - greatest(began, bin))::float8 / (ended - began) AS part
+            FROM silence s WHERE s.exporter = line.number AND s.subject = line.id AND began < bin + 300 AND ended > bin
+        ) AS parts
+    ) AS g ON true
+)
+SELECT number AS "Exporter", source AS "Source", site AS "Site", key AS "Line", count(*) AS "Bins",
+    percentile_disc(0.95) WITHIN GROUP (ORDER BY download) * 8 / 300 AS "Download",
+    percentile_disc(0.95) WITHIN GROUP (ORDER BY upload) * 8 / 300 AS "Upload"
+FROM moved GROUP BY number, source, site, key ORDER BY number, source, site, key"""
+
+_EVENTS = """SELECT to_timestamp(v.bucket) AS "Time", s.source AS "Source", s.site AS "Site", s.kind AS "Kind",
+    s.key AS "Whose", v.reason AS "What", v.count AS "Times"
+FROM exporter e JOIN event v ON v.exporter = e.number
+JOIN subject s ON s.exporter = e.number AND s.id = v.subject
+WHERE e.current AND v.reason IN ('new_client', 'gone_client', 'reboot', 'down', 'up', 'gap')
+    AND v.bucket BETWEEN $__unixEpochFrom() AND $__unixEpochTo()
+    AND s.source ~ '^(${source:regex})$' AND s.site ~ '^(${site:regex})$'
+ORDER BY v.bucket DESC LIMIT 500"""
+
 _UNITS: Final = {"Download": BYTES, "Upload": BYTES, "Both": BYTES, "Share of clients": RATIO}
 
 BOARD: Final = Dashboard(
@@ -146,6 +185,23 @@ BOARD: Final = Dashboard(
                     _DAYS,
                     _UNITS,
                     NO_SQL,
+                ),
+                sql_table(
+                    "Percentile for the bill",
+                    "The 95th percentile of each line over bins of five minutes in the chosen time, as providers bill "
+                    "it: nearest rank, empty bins are 0, silences are spread evenly. It begins where five minutes are "
+                    "still kept (archive.retention), 14 days back if nothing else is configured.",
+                    _PERCENTILE,
+                    {"Download": BITS, "Upload": BITS},
+                    NO_SQL,
+                ),
+                sql_table(
+                    "What happened",
+                    "New clients and such as left, devices that started again, lines that went down or came back, and "
+                    "silences of sources, in the chosen time, to five minutes.",
+                    _EVENTS,
+                    {},
+                    "Nothing in the chosen time",
                 ),
                 sql_table(
                     "Top clients of the month",
