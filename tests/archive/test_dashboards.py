@@ -13,9 +13,9 @@ import pytest
 from exporter.accounting.percentile import Bin, Silence, percentile
 from exporter.model import SubjectKey
 from grafana.files import FOLDER
-from grafana.queries import queries
 from tests.archive.fed import NOON, Fed
 from tests.archive.server import Database
+from tests.grafana.queries import queries
 
 LINE = SubjectKey("wan", "default", "wan1")
 END = NOON + 3 * 3600

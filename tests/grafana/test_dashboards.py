@@ -18,7 +18,7 @@ import yaml
 from exporter.metrics import FAMILIES, OWN_FAMILIES
 from grafana.files import FOLDER, written
 from grafana.names import FOREIGN, RECORDED
-from grafana.queries import panels, queries
+from tests.grafana.queries import panels, queries
 
 Json = dict[str, Any]
 

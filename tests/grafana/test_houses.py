@@ -18,7 +18,7 @@ import yaml
 from exporter.metrics import FAMILIES, OWN_FAMILIES, Family
 from grafana.files import FOLDER
 from grafana.names import FOREIGN, RECORDED
-from grafana.queries import Query, queries
+from tests.grafana.queries import Query, queries
 
 MAC = "02:00:00:00:00:01"
 SPAN = 3600
