@@ -90,6 +90,24 @@ def test_from_an_earlier_revision_at_once(
     assert empty.query("SELECT version_num FROM alembic_version") == [(REVISIONS[-1],)]
 
 
+def test_who_could_feed_it_before_a_migration_still_can(
+    empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "migrations"
+    shutil.copytree(history.migrations(), folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for later in sorted((folder / "versions").glob("0*.py"))[5:]:
+        later.unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(history, "migrations", lambda: folder)
+        migrate(owner(empty))
+    empty.query(f"GRANT SELECT, INSERT, UPDATE ON exporter, subject, calendar, usage, hourly, daily, gap TO {FEEDER}")
+    migrate(owner(empty))
+    with closing(Fed(tmp_path / "state.db", empty)) as fed:
+        fed.poll()
+        fed.drain()
+        assert theirs(empty) == fed.ours()
+
+
 def test_at_the_same_time(empty: Database) -> None:
     """One works, the others wait for it."""
     done: list[str] = []

@@ -36,9 +36,15 @@ READ: Final = (
 )
 """What it may read besides."""
 
+_FEEDERS: Final = """
+    SELECT DISTINCT grantee FROM information_schema.role_table_grants
+    WHERE table_schema = current_schema() AND table_name = 'usage' AND privilege_type = 'INSERT'
+        AND grantee NOT IN (current_user, 'PUBLIC')
+"""
+
 
 def migrate(target: Target) -> str:
-    """What was done, in words. Raises ArchiveError, with nothing changed."""
+    """What was done, in words; who could feed the archive before still can. Raises ArchiveError, and nothing changed."""
     folder = history.migrations()
     known = history.revisions(folder)
     engine = create_engine("postgresql+psycopg2://", creator=lambda: connect(target, limits=False), poolclass=NullPool)
@@ -53,7 +59,11 @@ def migrate(target: Target) -> str:
                     f"{target.place}: it was migrated by a newer version of the exporter (schema {before}, this version"
                     f" knows them up to {known[-1]}). Run that version or a newer one; nothing was changed"
                 )
+            cursor.execute(_FEEDERS)
+            feeders = [role for (role,) in cursor.fetchall()]
             history.migrate(connection, folder)
+            for role in feeders:  # there may be tables and views that it has no rights to yet
+                _grant(cursor, role)
     except DBAPIError as error:
         if isinstance(error.orig, psycopg2.Error):
             with explained(target, "cannot migrate"):
@@ -70,12 +80,16 @@ def grant(target: Target, role: str) -> str:
     connection: Any = connect(target)
     try:
         with explained(target, f"cannot grant rights to {role}"), transaction(connection) as cursor:
-            for rights, names in (("SELECT, INSERT, UPDATE", TABLES), ("SELECT", READ)):
-                cursor.execute(
-                    sql.SQL("GRANT {} ON {} TO {}").format(
-                        sql.SQL(rights), sql.SQL(", ").join(map(sql.Identifier, names)), sql.Identifier(role)
-                    )
-                )
+            _grant(cursor, role)
     finally:
         connection.close()
     return f"{role} may feed the archive: SELECT, INSERT and UPDATE on its tables"
+
+
+def _grant(cursor: Any, role: str) -> None:
+    for rights, names in (("SELECT, INSERT, UPDATE", TABLES), ("SELECT", READ)):
+        cursor.execute(
+            sql.SQL("GRANT {} ON {} TO {}").format(
+                sql.SQL(rights), sql.SQL(", ").join(map(sql.Identifier, names)), sql.Identifier(role)
+            )
+        )
