@@ -6,6 +6,7 @@ Every test reads the demo's records as a real poll would: JSON, payload, reading
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from random import Random
 from typing import Any
 
@@ -15,7 +16,7 @@ from exporter import ledger
 from exporter.demo.gear import GATEWAY, SWITCH, Pair
 from exporter.demo.life import household
 from exporter.demo.network import Network
-from exporter.model import Collection, Count, Memory, Moment, Poll, SubjectKey
+from exporter.model import Collection, Count, Memory, Moment, Parts, Poll, SubjectKey
 from exporter.sources.unifi import device_payload
 from exporter.sources.unifi.gear import SiteDevices, beside, gather
 from exporter.sources.unifi.readings import REFRESH
@@ -44,6 +45,7 @@ class Site:
         self.ap = self.network.aps[0]
         self.memory = Memory()
         self.events: dict[tuple[str, str], int] = {}
+        self.splits: Mapping[SubjectKey, Parts] = {}
         self.before: dict[tuple[str, str], Pair] = {}
         self.number = 0
         self.poll()
@@ -62,7 +64,7 @@ class Site:
         moment = Moment(self.number, self.network.now, self.network.now)
         changes = ledger.advance(self.memory, poll, moment, interval=INTERVAL, max_rate=100 * GIGABIT)
         self.memory.take(changes, {})
-        self.events = dict(changes.events)
+        self.events, self.splits = dict(changes.events), changes.splits
         return {
             f"{subject.kind} {subject.key}": Pair(increase.download, increase.upload)
             for subject, increase in changes.increases.items()
@@ -118,6 +120,20 @@ def test_an_access_point_restart_is_proved_and_counts_at_once(site: Site) -> Non
     site.network.move(PHONE, 7000, 300)
     assert site.counted("device", site.ap) == Pair(7000, 300)
     assert site.events["device", "reset"] == 1
+
+
+def test_an_access_point_that_restarted_unseen_tells_since_when_its_bytes_moved(site: Site) -> None:
+    network, ap = site.network, SubjectKey("device", "default", site.ap)
+    network.move(PHONE, 50_000, 0)
+    network.advance(network.now + 3 * INTERVAL)
+    restarted = network.now
+    network.gear.restart(site.ap, restarted)
+    network.move(PHONE, 7000, 300)
+    network.advance(restarted + INTERVAL)
+    assert site.counted("device", site.ap) == Pair(7000, 300)
+    (bounds,) = site.splits[ap]
+    assert site.splits.keys() == {ap}
+    assert bounds == (restarted - REFRESH, None)
 
 
 def test_an_access_point_restart_that_overtook_the_old_value_counts_whole(site: Site) -> None:
