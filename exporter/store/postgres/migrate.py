@@ -44,7 +44,7 @@ _FEEDERS: Final = """
 
 
 def migrate(target: Target) -> str:
-    """What was done, in words; who could feed the archive before still can. Raises ArchiveError, and nothing changed."""
+    """What was done, in words. Who could feed the archive still can then. Raises ArchiveError, with nothing changed."""
     folder = history.migrations()
     known = history.revisions(folder)
     engine = create_engine("postgresql+psycopg2://", creator=lambda: connect(target, limits=False), poolclass=NullPool)
