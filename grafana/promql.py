@@ -87,6 +87,16 @@ def before(gauge: Vector, offset: str) -> Vector:
     return Vector(f"{_value(gauge).text}{_shift(offset)}", gauge.labels)
 
 
+MONTH: Final = "clamp_min(days_in_month(time() - 86400 * day_of_month()), scalar(day_of_month()))"
+"""How many days ago the same day of the month before was, by UTC; its last day where it is shorter."""
+
+
+def month_before(gauge: Vector) -> Vector:
+    """What a gauge was at this hour of the same day of the month before."""
+    then = (f"{before(gauge, f'{days}d').text} and on () ({MONTH} == {days})" for days in (28, 29, 30, 31))
+    return Vector(" or ".join(f"({one})" for one in then), gauge.labels, plain=False)
+
+
 def percentile(ratio: float, gauge: Vector, window: str) -> Vector:
     """The value below which the gauge was for such a share of the window."""
     return Vector(f"quantile_over_time({ratio}, {_value(gauge).text}[{window}])", gauge.labels)

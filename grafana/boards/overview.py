@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from exporter import metrics
@@ -45,7 +46,22 @@ from grafana.panels import (
     stat,
     table,
 )
-from grafana.promql import Vector, age, aggregate, before, bits, calc, matched, named, over, rate, scaled, select, top
+from grafana.promql import (
+    Vector,
+    age,
+    aggregate,
+    before,
+    bits,
+    calc,
+    matched,
+    month_before,
+    named,
+    over,
+    rate,
+    scaled,
+    select,
+    top,
+)
 
 _PICKED = 'client=~"$client"'
 _TOP = Variable(
@@ -64,30 +80,31 @@ def _period(family: Family, scope: str, period: str) -> Vector:
     return select(family, f'scope="{scope}"', f'period="{period}"')
 
 
-def _so_far(scope: str, period: str, offset: str) -> tuple[Vector, Vector, Vector, Vector]:
+def _so_far(scope: str, period: str, back: Callable[[Vector], Vector]) -> tuple[Vector, Vector, Vector, Vector]:
     """Down, up, both so long ago, and by how much it is more now."""
     down, up = _period(metrics.PERIOD_DOWNLOAD, scope, period), _period(metrics.PERIOD_UPLOAD, scope, period)
-    then = calc(before(down, offset), "+", before(up, offset))
+    then = calc(back(down), "+", back(up))
     change = calc(calc(calc(down, "+", up), "/", calc(then, ">", 0)), "-", 1)
     return down, up, then, change
 
 
 def _against(scope: str, title: str, description: str, keys: dict[str, str], empty: str) -> Panel:
-    today, month = _so_far(scope, "today", "1d"), _so_far(scope, "month", "30d")
+    today = _so_far(scope, "today", lambda gauge: before(gauge, "1d"))
+    month = _so_far(scope, "month", month_before)
     return table(
         title,
-        f"{description} By the days and months of the exporter's time zone, from its own accounts. Before: the same "
-        "hour of yesterday, and 30 days ago at this hour; empty where Prometheus does not reach back so far.",
+        f"{description} By the days and months of the exporter's time zone, from its own accounts. Before: yesterday "
+        "and last month up to the same day and hour; no column where Prometheus does not reach back so far.",
         keys,
         [
             Column("Today down", today[0], BYTES),
             Column("Today up", today[1], BYTES),
             Column("Yesterday by now", today[2], BYTES),
-            Column("Against it", today[3], RATIO),
+            Column("vs yesterday", today[3], RATIO, shows={"decimals": 0}),
             Column("Month down", month[0], BYTES),
             Column("Month up", month[1], BYTES),
-            Column("30 days ago", month[2], BYTES),
-            Column("Against that", month[3], RATIO),
+            Column("Last month by now", month[2], BYTES),
+            Column("vs last month", month[3], RATIO, shows={"decimals": 0}),
         ],
         empty,
         order="Month down",

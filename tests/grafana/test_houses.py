@@ -10,6 +10,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ import yaml
 from exporter.metrics import FAMILIES, OWN_FAMILIES, Family
 from grafana.files import FOLDER
 from grafana.names import FOREIGN, RECORDED
+from grafana.promql import Vector, month_before
 from tests.grafana.queries import Query, queries
 
 MAC = "02:00:00:00:00:01"
@@ -146,3 +148,33 @@ def test_the_tests_find_a_query_that_doubles(tmp_path: Path) -> None:
     info = 'bandwidth_client_info{source="renamed"}'
     with pytest.raises(AssertionError, match="many-to-many"):
         no_row(tmp_path, house(("a",)), {"careless": careless.format(info)})
+
+
+def test_the_same_day_of_the_month_before(tmp_path: Path) -> None:
+    """In promtool's year, 1970, by a gauge that is the number of the day."""
+    before = {
+        "03-01": "02-01",
+        "03-28": "02-28",
+        "03-30": "02-28",
+        "03-31": "02-28",
+        "05-31": "04-30",
+        "02-15": "01-15",
+    }
+    gauge = Vector("day_of_year_so_far", frozenset())
+    tests = [
+        {
+            "expr": month_before(gauge).text,
+            "eval_time": f"{noon(now).timestamp():.0f}s",
+            "exp_samples": [{"labels": "{}", "value": noon(then).timetuple().tm_yday}],
+        }
+        for now, then in before.items()
+    ]
+    series = [{"series": gauge.text, "values": "0.5+0.5x330"}]
+    path = tmp_path / "test.yml"
+    path.write_text(yaml.safe_dump({"tests": [{"interval": "12h", "input_series": series, "promql_expr_test": tests}]}))
+    done = subprocess.run(["promtool", "test", "rules", path], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def noon(day: str) -> datetime:
+    return datetime.fromisoformat(f"1970-{day}T12:00+00:00")
