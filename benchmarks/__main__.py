@@ -29,12 +29,19 @@ def main() -> None:
     asked.add_argument("--rows", type=int, default=5_000_000, help="of five minutes")
     long = commands.add_parser("months", help="polls upon three months, after a week away, while PostgreSQL catches up")
     long.add_argument("--minutes", type=int, default=105, help="simulated, from 22:33 on")
+    shown = commands.add_parser("dashboards", help="every query of every dashboard and rule, over a week")
+    shown.add_argument("--only", default="", help="of dashboards whose name has this in it")
     options = parser.parse_args()
     if options.command == "months":
         months.main(options.clients, options.moving[0], options.minutes)
         return
     if options.command == "archive":
         archive.main(options.rows, min(options.rounds, 5))
+        return
+    if options.command == "dashboards":
+        from benchmarks import dashboards  # which needs what the tests need
+
+        dashboards.main(options.clients, min(options.rounds, 3), options.only)
         return
     if options.command == "sources":
         sources.main(options.sources, options.seconds, options.interval, options.timeout)

@@ -95,9 +95,9 @@ class Sample(NamedTuple):
 
 
 class Prometheus(Process):
-    """A real server that scrapes one target."""
+    """A real server that scrapes one target. options: of its command line, beside our own."""
 
-    def __init__(self, folder: Path, target: str, scrape_interval: str) -> None:
+    def __init__(self, folder: Path, target: str, scrape_interval: str, *options: str) -> None:
         folder.mkdir()
         config = folder / "prometheus.yml"
         config.write_text(
@@ -112,6 +112,7 @@ class Prometheus(Process):
                 f"--storage.tsdb.path={folder / 'tsdb'}",
                 f"--web.listen-address={self.url.removeprefix('http://')}",
                 "--log.level=warn",
+                *options,
             ],
             folder / "log",
             f"{self.url}/-/ready",

@@ -47,8 +47,8 @@ class Answer(NamedTuple):
 class Stored(Prometheus):
     """A real server on blocks of the past. end: the last moment that is in them."""
 
-    def __init__(self, folder: Path, end: float) -> None:
-        super().__init__(folder, "127.0.0.1:9", "1d")
+    def __init__(self, folder: Path, end: float, *options: str) -> None:
+        super().__init__(folder, "127.0.0.1:9", "1d", *options)
         self.end_at = end
         self.tsdb = folder / "tsdb"
 

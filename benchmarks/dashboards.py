@@ -1,0 +1,93 @@
+"""What the shipped dashboards and rules cost a Prometheus that knows a week of many clients."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from benchmarks import week
+from tests.e2e.asked import Asked, Board, asked, boards, chosen, of_rules
+from tests.e2e.stored import Stored
+
+SPANS: Final = {"6 h": 6 * 3600.0, "7 d": 7 * 86_400.0}
+ONE: Final = {"bandwidth-client": {"client": "02:00:00:00:00:10"}, "bandwidth-owner": {"owner": "flat 7"}}
+"""What a visitor chooses where there is no All."""
+
+
+class Cost(NamedTuple):
+    """Elapsed seconds of the fastest answer, of whatever was asked. points: how many values there are in it."""
+
+    place: str
+    seconds: float
+    points: int
+    error: str
+    text: str
+
+
+def main(clients: int, rounds: int, only: str = "") -> None:
+    """Build, ask, and print."""
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
+        server = Stored(Path(name) / "prometheus", float(week.END), *week.OPTIONS)
+        series = week.build(server.tsdb, clients)
+        size = sum(path.stat().st_size for path in server.tsdb.rglob("*") if path.is_file())
+        print(f"{series:,} series of {clients:,} clients and the demo, {size / 2**20:.0f} MiB")
+        server.start()
+        try:
+            measure(server, rounds, only)
+        finally:
+            server.end()
+
+
+def measure(server: Stored, rounds: int, only: str = "") -> None:
+    """Ask everything, and print what it cost."""
+    for label, span in SPANS.items():
+        costs = [cost for board in boards() if only in board.uid for cost in of_board(server, board, span, rounds)]
+        _print(f"range {label}", costs)
+    _print("rules", of_the_rules(server, rounds), every=True)
+
+
+def of_board(server: Stored, board: Board, span: float, rounds: int) -> list[Cost]:
+    """Its variables, and every query."""
+    choice = ONE.get(board.uid, {})
+
+    def choose() -> tuple[int, str]:
+        return len(chosen(board, server, **choice)), ""
+
+    costs = [_fastest(f"{board.uid}/variables", rounds, choose)]
+    questions = [each for each in asked(board, server, span, **choice) if not each.sql]
+    return costs + [_fastest(each.place, rounds, partial(_answer, server, each), each.text) for each in questions]
+
+
+def of_the_rules(server: Stored, rounds: int) -> list[Cost]:
+    """Each rule's evaluation, without sending or storing what comes out."""
+    counted = [each._replace(text=f"count({each.text})") for each in of_rules()]
+    return [_fastest(f"{each.panel} {each.ref}", rounds, partial(_answer, server, each)) for each in counted]
+
+
+def _answer(server: Stored, each: Asked) -> tuple[int, str]:
+    answer = each.of(server)
+    return len(answer.numbers()), answer.error
+
+
+def _fastest(place: str, rounds: int, ask: Callable[[], tuple[int, str]], text: str = "") -> Cost:
+    least, points, error = float("inf"), 0, ""
+    for _ in range(rounds):
+        begun = time.perf_counter()
+        points, error = ask()
+        least = min(least, time.perf_counter() - begun)
+    return Cost(place, least, points, error, text)
+
+
+def _print(title: str, costs: list[Cost], *, every: bool = False) -> None:
+    costs = sorted(costs, key=lambda cost: -cost.seconds)
+    over = sum(cost.seconds >= 1 for cost in costs)
+    print(f"\n{title}: {len(costs)} questions, {over} of a second and more, all together "
+          f"{sum(cost.seconds for cost in costs):.1f} s")  # fmt: skip
+    for cost in costs:
+        if cost.error or every or cost.seconds >= 0.2:
+            print(f"  {cost.seconds:7.3f} s {cost.points:10,} {cost.place} {cost.error} "
+                  f"{cost.text if cost.seconds >= 1 else ''}")  # fmt: skip
