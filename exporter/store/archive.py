@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, inf
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -44,6 +44,7 @@ class Archive:
         self._kept: dict[str, _Kept] = {}
         self._today = Today()
         self._since: dict[int, dict[Place, tuple[int, int]]] = {}
+        self._tended = -inf
 
     def open(self, connection: sqlite3.Connection, path: Path) -> None:
         """Begin with the state file `path`. Raises StateError where its time zone is not known here."""
@@ -130,7 +131,10 @@ class Archive:
     def tend(self, connection: sqlite3.Connection, now: float) -> Progress:
         """A bounded step of upkeep inside the caller's transaction; the progress to take over once it is durable."""
         progress = upkeep.roll_up(connection, self.progress, now, self.zone)
-        upkeep.prune(connection, progress, now, self.zone, self.retention)
+        # Where commits follow each other closely, a poll waits for one of the two, and the next one for the other.
+        if progress == self.progress or now - self._tended >= upkeep.SELDOM:
+            upkeep.prune(connection, progress, now, self.zone, self.retention)
+        self._tended = now
         return progress
 
     def today(self, now: float) -> dict[str, dict[SubjectKey, Count]]:

@@ -30,6 +30,9 @@ SUBJECTS: Final = 2_500
 PRUNED: Final = 20_000
 """Rows of each level that one step removes."""
 
+SELDOM: Final = 120.0
+"""Seconds between two commits from which on one of them makes hours and removes rows: else it could fall behind."""
+
 _MOST: Final = 2**63 - 1
 
 _FIRST: Final = "SELECT min(bucket) FROM usage WHERE bucket >= ?"
