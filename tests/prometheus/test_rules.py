@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -26,7 +27,8 @@ OURS: Final = re.compile(r"(?:[a-z]+:)?bandwidth_[a-z0-9_]+(?::[a-z0-9_]+)?")
 SERIES: Final = re.compile(r"([a-z0-9_:]+)\{(.*)\}", re.DOTALL)
 LABEL: Final = re.compile(r'(\w+)="(?:[^"\\]|\\.)*"')
 ROW: Final = re.compile(r"\| \[(\w+)\]\(runbooks/(\w+)\.md\) \| ([^|]+) \| [^|]+ \|([^|]*)\|([^|]*)\|([^|]*)\|")
-DASHBOARDS: Final = {path.stem for path in (ROOT / "grafana" / "dashboards").glob("*.json")}
+DASHBOARDS: Final = ROOT / "grafana" / "dashboards"
+LINK: Final = re.compile(r'\{\{ or \$externalLabels\.grafana "http://localhost:3000" \}\}/d/([\w-]+)\?(\S.*)')
 ANNOTATIONS: Final = {"summary", "description", "dashboard_url", "runbook_url"}
 SEVERITIES: Final = {"critical", "warning", "info"}
 
@@ -127,9 +129,13 @@ def test_an_alert_says_what_is_so_and_where_to_look(rule: dict[str, Any]) -> Non
     assert "{{" not in said["summary"]
     assert len(said["summary"]) <= 60
     assert "{{ $labels." in said["description"]
-    start = re.escape('{{ or $externalLabels.grafana "http://localhost:3000" }}')
-    assert re.fullmatch(rf"{start}/d/({'|'.join(DASHBOARDS)})(\?\S.*)?", said["dashboard_url"])
-    assert all(expanded.endswith("| urlquery ") for expanded in re.findall(r"=\{\{(.*?)\}\}", said["dashboard_url"]))
+    link = LINK.fullmatch(said["dashboard_url"])
+    assert link is not None
+    board = json.loads((DASHBOARDS / f"{link[1]}.json").read_text())
+    assert board["uid"] == link[1]
+    selected = re.findall(r"var-(\w+)=\{\{ \$labels\.\1 \| urlquery \}\}", link[2])
+    assert len(selected) == link[2].count("=")
+    assert set(selected) <= {variable["name"] for variable in board["templating"]["list"]}
     runbook = '{{ or $externalLabels.runbooks "docs/runbooks" }}/' + rule["alert"] + ".md"
     assert said["runbook_url"] == runbook
 
