@@ -70,6 +70,12 @@ class Process:
             )
         eventually(f"{self._command[0]} is ready", self._is_ready, within=self._within)
 
+    def cpu(self) -> float:
+        """CPU seconds that it took so far."""
+        assert self._process is not None
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def _is_ready(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, f"{self._command[0]} ended:\n{self._log.read_text()[-4000:]}"
@@ -98,7 +104,7 @@ class Prometheus(Process):
     """A real server that scrapes one target. options: of its command line, beside our own."""
 
     def __init__(self, folder: Path, target: str, scrape_interval: str, *options: str) -> None:
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         config = folder / "prometheus.yml"
         config.write_text(
             f"global: {{scrape_interval: {scrape_interval}, scrape_timeout: {scrape_interval}}}\n"

@@ -17,6 +17,7 @@ import yaml
 
 from exporter.demo.controller import DemoController
 from exporter.demo.network import Bytes, Network
+from tests.e2e.asked import boards, put_in
 from tests.e2e.shipped import (
     DURATIONS,
     PROMETHEUS,
@@ -123,6 +124,12 @@ def test_a_person_is_told(stack: Stack, capsys: pytest.CaptureFixture[str]) -> N
     assert alert["annotations"]["runbook_url"].endswith("/ClientRateHigh.md")
     with capsys.disabled():
         print(f"\nfrom the first byte to the webhook: {took:.1f} s: {alert['annotations']['description']}")
+
+    # The dashboard says so as well, in the one panel that the demo of tests/e2e/test_dashboards.py has nothing for.
+    [panel] = [panel for board in boards() for panel in board.panels() if panel["title"] == "Alerts"]
+    everything = {"job": ".+", "instance": ".+", "source": ".+", "site": ".*"}
+    shown = stack.prometheus.query(put_in(panel["targets"][0]["expr"], everything))
+    assert ("ClientRateHigh", LOUD) in {(each["metric"]["alertname"], each["metric"].get("client")) for each in shown}
 
     # What a user does about it: the threshold was too low.
     stack.set_threshold(HIGH)
