@@ -4,7 +4,7 @@ export PYTHON
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: run test soak mutants docs format lock clean
+.PHONY: run test soak containers mutants docs format lock clean
 .DELETE_ON_ERROR:
 
 # With config.yaml where there is one, else the demo on a simulated network.
@@ -22,6 +22,11 @@ test: $(READY)
 soak: $(READY)
 	@scripts/setup-tests
 	SOAK=1 HYPOTHESIS_PROFILE=soak $(BIN)/pytest -q -n auto -o faulthandler_timeout=0
+
+# The image and the compose file in a real engine, of Debian's packages. Wants root; takes minutes.
+containers: $(READY)
+	@scripts/setup-tests
+	SOAK=1 $(BIN)/pytest -q -s -rs -o faulthandler_timeout=0 tests/containers/test_engine.py
 
 # Breaks the ledger on purpose, one rule at a time, and sees whether a test notices.
 mutants: $(READY)
