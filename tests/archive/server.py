@@ -54,6 +54,7 @@ class Server:
             file.write(
                 f"listen_addresses = '127.0.0.1'\nport = {self.port}\nunix_socket_directories = ''\n"
                 "timezone = 'Pacific/Kiritimati'\nfsync = off\nfull_page_writes = off\nmax_connections = 40\n"
+                "jit = off\n"  # compiling a view takes longer than all else here
             )
         self._process: subprocess.Popen[bytes] | None = None
 
