@@ -14,6 +14,12 @@ def _recorded(name: str, labels: tuple[str, ...], help_: str) -> Family:
     return Family(name, "gauge", labels, help_, "prometheus/rules/recording.yml")
 
 
+CLIENT_DOWNLOAD_RATE: Final = _recorded(
+    "client:bandwidth_client_download_bytes:rate5m", _CLIENT, "Bytes a second toward a client, over five minutes."
+)
+CLIENT_UPLOAD_RATE: Final = _recorded(
+    "client:bandwidth_client_upload_bytes:rate5m", _CLIENT, "Bytes a second from a client, over five minutes."
+)
 CLIENT_HOUR: Final = _recorded(
     "client:bandwidth_client_bytes:increase1h", _CLIENT, "Bytes of a client in an hour, both directions."
 )
@@ -29,7 +35,15 @@ WAN_UPLOAD_RATE: Final = _recorded(
 RESETS: Final = _recorded(
     "source:bandwidth_counter_resets:increase1h", ("source",), "Counters of clients that began anew in an hour."
 )
-RECORDED: Final = (CLIENT_HOUR, CLIENT_DAY, WAN_DOWNLOAD_RATE, WAN_UPLOAD_RATE, RESETS)
+RECORDED: Final = (
+    CLIENT_DOWNLOAD_RATE,
+    CLIENT_UPLOAD_RATE,
+    CLIENT_HOUR,
+    CLIENT_DAY,
+    WAN_DOWNLOAD_RATE,
+    WAN_UPLOAD_RATE,
+    RESETS,
+)
 
 UP: Final = Family("up", "gauge", (), "1 if the last scrape succeeded.", "Prometheus")
 ALERTS: Final = Family(

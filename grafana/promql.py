@@ -180,6 +180,15 @@ def named(
     return matched(vector, "*", one(select(info, *matchers), *identity), identity, bring)
 
 
+def few_named(
+    vector: Vector, info: Family = metrics.CLIENT_INFO, *matchers: str, bring: Iterable[str] = ("name",)
+) -> Vector:
+    """The same for what is left of many: names are looked up for these alone."""
+    identity = IDENTITIES[info]
+    wanted = matched(select(info, *matchers), "and", vector, identity)
+    return matched(vector, "*", one(wanted, *identity), identity, bring)
+
+
 def named_at_end(vector: Vector, info: Family, window: str, *matchers: str, bring: Iterable[str] = ("name",)) -> Vector:
     """With the names of now, also where a client was away or had another one in between.
 

@@ -10,7 +10,6 @@ from exporter.metrics import Family
 from grafana import names
 from grafana.boards.quotas import quota_bars, quota_table
 from grafana.boards.shared import (
-    CLIENT_IDENTITY,
     CLIENT_KEYS,
     CLIENT_OF_ROW,
     CLIENT_OF_SERIES,
@@ -48,12 +47,11 @@ from grafana.panels import (
 )
 from grafana.promql import (
     Vector,
-    age,
     aggregate,
     before,
     bits,
     calc,
-    matched,
+    few_named,
     month_before,
     named,
     over,
@@ -120,8 +118,7 @@ _FIRING = ours(select(names.ALERTS, 'alertstate="firing"', everything=True))
 
 def _new_clients() -> Vector:
     seen = select(metrics.CLIENT_FIRST_SEEN, _PICKED)
-    recent = matched(seen, "and", calc(age(seen), "<", "$__range_s"), CLIENT_IDENTITY)
-    return named(scaled(1000, recent), metrics.CLIENT_INFO, _PICKED)
+    return few_named(scaled(1000, calc(seen, ">", "time() - $__range_s")), metrics.CLIENT_INFO, _PICKED)
 
 
 BOARD: Final = Dashboard(

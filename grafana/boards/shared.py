@@ -10,7 +10,7 @@ from exporter.metrics import Family
 from grafana import names
 from grafana.dashboard import CLIENT, WAN, Annotation
 from grafana.panels import BAR, BITS, BYTES, RATIO, Column, Draw, Panel, Query, curves, days, link, of_field, table
-from grafana.promql import Vector, bits, calc, increase, matched, named, over, rate, select, top
+from grafana.promql import Vector, bits, calc, few_named, increase, matched, over, rate, scaled, select, top
 
 CLIENT_KEYS: Final = {"name": "Client", "source": "Source", "site": "Site", "client": "Address"}
 CLIENT_OF_ROW: Final = link(
@@ -63,28 +63,23 @@ def share_of_clients(part: Vector, *, window: str = "") -> Vector:
 
 def top_clients_now(count: int, *matchers: str) -> Panel:
     """Who moves most just now. Never a sum over sources: behind controller and router a client has two rows."""
-    pair = (metrics.CLIENT_DOWNLOAD_BYTES, metrics.CLIENT_UPLOAD_BYTES)
-    everybody = both(*pair, *matchers)
-    most = top(count, calc(everybody, ">", 0))
-
-    def of_most(vector: Vector) -> Vector:
-        return matched(vector, "and", most, CLIENT_IDENTITY)
-
-    down, up = (of_most(bits(rate(select(family, *matchers)))) for family in pair)
+    down, up = (select(family, *matchers) for family in (names.CLIENT_DOWNLOAD_RATE, names.CLIENT_UPLOAD_RATE))
+    most = top(count, calc(calc(down, "+", up), ">", 0))
     return table(
         "Top clients now",
-        "Who moves most just now, download and upload together; a client that a controller and a router both meter has "
-        f"a row for each. {SHARE}",
+        "Who moved most in the last five minutes, download and upload together; a client that a controller and a "
+        f"router both meter has a row for each. {SHARE}",
         CLIENT_KEYS,
         [
-            Column("Download", named(down, metrics.CLIENT_INFO, *matchers), BITS, ("name",)),
-            Column("Upload", up, BITS),
-            Column("Share", share_of_clients(most), RATIO, shows=SHARE_BAR),
+            Column("Rate", few_named(bits(most), metrics.CLIENT_INFO, *matchers), BITS, ("name",)),
+            Column("Download", bits(matched(down, "and", most, CLIENT_IDENTITY)), BITS),
+            Column("Upload", bits(matched(up, "and", most, CLIENT_IDENTITY)), BITS),
+            Column("Share", share_of_clients(scaled(300, most), window="5m"), RATIO, shows=SHARE_BAR),
         ],
-        QUIET,
-        order="Download",
+        f"{QUIET}. {NO_RULES}",
+        order="Rate",
         links={"Client": CLIENT_OF_ROW},
-    ).of_now()
+    )
 
 
 def top_clients_day(count: int, *matchers: str) -> Panel:
@@ -96,7 +91,7 @@ def top_clients_day(count: int, *matchers: str) -> Panel:
         f"both meter has a row for each. {SHARE}",
         CLIENT_KEYS,
         [
-            Column("Moved", named(most, metrics.CLIENT_INFO, *matchers), BYTES, ("name",)),
+            Column("Moved", few_named(most, metrics.CLIENT_INFO, *matchers), BYTES, ("name",)),
             Column("Share", share_of_clients(most, window="1d"), RATIO, shows=SHARE_BAR),
         ],
         NO_RULES,

@@ -23,7 +23,21 @@ from grafana.panels import (
     curves,
     table,
 )
-from grafana.promql import Vector, bits, calc, lowest, matched, named, one, over, rate, relabelled, select, top
+from grafana.promql import (
+    Vector,
+    bits,
+    calc,
+    few_named,
+    lowest,
+    matched,
+    named,
+    one,
+    over,
+    rate,
+    relabelled,
+    select,
+    top,
+)
 
 NO_GEAR: Final = "Only UniFi controllers know devices, ports and wireless networks, and there is none here"
 ALL_WELL: Final = "None"
@@ -98,7 +112,7 @@ BOARD: Final = Dashboard(
             [
                 Column(
                     "Signal",
-                    named(
+                    few_named(
                         lowest(10, calc(select(metrics.CLIENT_SIGNAL, _PICKED), "<", -70)),
                         metrics.CLIENT_INFO,
                         _PICKED,
@@ -116,7 +130,7 @@ BOARD: Final = Dashboard(
             [
                 Column(
                     "Satisfaction",
-                    named(
+                    few_named(
                         lowest(10, calc(select(metrics.CLIENT_SATISFACTION, _PICKED), "<", 0.8)),
                         metrics.CLIENT_INFO,
                         _PICKED,
