@@ -9,12 +9,10 @@ A line of the log, times in Unix seconds:
     poll <at> <source>                                          the source was read: what moved up to now is known
 
 What moved before the first poll of a source is nobody's. What moved between two polls is spread evenly over them.
-Run as `python sum_month.py LOG ZONE` it prints what moved on each local day.
 """
 
 from __future__ import annotations
 
-import sys
 from bisect import bisect_left, bisect_right
 from calendar import monthrange
 from collections.abc import Iterable, Iterator
@@ -209,18 +207,3 @@ def period(reset: str, zone: ZoneInfo, at: int) -> tuple[int, int]:
     while not _resets(reset, after):
         after += timedelta(days=1)
     return midnight(first, zone), midnight(after, zone)
-
-
-def main(log: str, zone: str) -> None:
-    """Print the days."""
-    sums, key = Sums(Path(log)).read(), ZoneInfo(zone)
-    for subject in sums.everybody():
-        polls = sums.polls[subject.source]
-        for day in days(polls[0], polls[-1], key):
-            moved = sums.moved(subject, midnight(day, key), midnight(day + timedelta(days=1), key))
-            print(day, *subject, *moved)
-    sums.close()
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
