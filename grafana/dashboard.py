@@ -84,7 +84,7 @@ _SITES: Final = select(metrics.SITE_DOWNLOAD, 'site=~".+"')
 SITE: Final = Variable("site", "Site", f"label_values({_SITES.text}, site)", every=".*")
 """A router has no site: All includes the empty one."""
 
-_NAMES = r'/client="(?<value>[^"]+)",name="(?<text>.*)"} /'
+_NAMES = r'/client="(?<value>[^"]+)",name="(?<text>[\s\S]*)"} /'
 
 
 def clients(*matchers: str, every: str | None = ".+", listed: bool = False) -> Variable:

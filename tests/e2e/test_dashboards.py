@@ -19,12 +19,15 @@ import psycopg2
 from exporter.store.postgres.migrate import grant, migrate
 from exporter.store.postgres.target import Target
 from tests.archive.server import FEEDER, OWNER, PASSWORDS, Database, Server
-from tests.e2e.asked import Asked, asked, boards, of_rules
+from tests.e2e.asked import Asked, asked, boards, chosen, of_rules
 from tests.e2e.lived import EVENING, Install, busy_house, live
 from tests.e2e.stored import Stored, stored
 
 MINUTE: Final = 60.0
 DAY: Final = 86_400.0
+
+HOSTILE: Final = "02:00:5e:00:00:02"
+"""Somebody whose name is no name."""
 
 MAY_BE_EMPTY: Final = {
     "*/annotations/Line down": "the demo's lines stay up",
@@ -90,6 +93,7 @@ def trouble(each: Asked, answer: list[float] | str) -> Iterator[str]:
 def test_every_query_of_every_dashboard_and_rule(tmp_path: Path) -> None:
     with busy_house(EVENING + 35 * MINUTE - DAY) as house, database() as archive:
         install = Install(tmp_path / "install", house, archive=Target(archive.url(), PASSWORDS[FEEDER]))
+        house.network.add_client(HOSTILE, 'Ben\n"} 1\nup 0 {{ .Foo }} $client', age=DAY)
         install.start()
         live(house, 7 * MINUTE, install)
         house.advance(EVENING)
@@ -103,6 +107,8 @@ def test_every_query_of_every_dashboard_and_rule(tmp_path: Path) -> None:
         wrong: list[str] = []
         with stored(tmp_path / "stored", install.shown, since=EVENING) as server:
             every = [each for board in boards() for each in asked(board, server)] + list(of_rules())
+            [known] = [chosen(board, server) for board in boards() if board.uid == "bandwidth-client"]
+            assert HOSTILE in known["client"], "a client cannot be chosen"
             for each in every:
                 wrong += trouble(each, rows(archive, each) if each.sql else values(each, server))
         install.stop()
