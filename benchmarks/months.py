@@ -8,6 +8,7 @@ begins when the one before is published; the feeder goes on between them and dur
 
 from __future__ import annotations
 
+import gc
 import json
 import statistics
 import tempfile
@@ -149,6 +150,9 @@ def _live(path: Path, database: Database, clients: int, moving: float, minutes: 
         house.poll(INTERVAL)
     house.close()
     house = House(path, database, controller, BACK)
+    # As exporter.service does.
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)
     try:
         with _watched(Archive, "tend") as upkeep:
             house.feeding.set()
