@@ -63,7 +63,11 @@ class Variable:
             "type": "query",
             "datasource": dict(PROMETHEUS),
             "definition": self.query,
-            "query": {"query": self.query, "refId": f"variable-{self.name}"},
+            "query": {
+                "qryType": 3 if self.query.startswith("query_result") else 1,  # a query's result, a label's values
+                "query": self.query,
+                "refId": "PrometheusVariableQueryEditor-VariableQuery",
+            },
             "current": chosen,
             "includeAll": everything,
             **({} if self.every is None or self.listed else {"allValue": self.every}),

@@ -134,6 +134,8 @@ def test_variables_by_the_linters_rules(uid: str) -> None:
             assert variable["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
             assert variable["refresh"] == 2, "asked for again when the time range changes"
             assert variable["query"]["query"] == variable["definition"]
+            kind = {"label_values": 1, "query_result": 3}[variable["definition"].partition("(")[0]]
+            assert variable["query"]["qryType"] == kind, "what Grafana's own editor writes"
 
 
 def test_a_client_is_chosen_by_name_and_its_value_is_its_address() -> None:
