@@ -95,6 +95,9 @@ def _print(title: str, costs: list[Cost], *, every: bool = False) -> None:
     costs = sorted(costs, key=lambda cost: -cost.cpu)
     over, whole = sum(cost.cpu >= 1 for cost in costs), sum(cost.cpu for cost in costs)
     print(f"\n{title}: {len(costs)} questions, {over} of a second and more, all together {whole:.1f} s of CPU")
+    named = {cost.place.partition("/")[0] for cost in costs if "/" in cost.place}
+    for name in sorted(named):
+        print(f"  {sum(cost.cpu for cost in costs if cost.place.startswith(f'{name}/')):7.2f} s of CPU: all of {name}")
     for cost in costs:
         if cost.error or every or cost.cpu >= 0.2:
             said = cost.text if cost.cpu >= 1 else ""

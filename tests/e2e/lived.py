@@ -240,7 +240,7 @@ class _Running:
 
 
 def live(house: House, seconds: float, *installs: Install) -> None:
-    """Let time pass at a house, with polls and scrapes. Polls come shortly before the scrape that follows them."""
+    """Let time pass at a house, with scrapes, and polls shortly before the scrape that follows them."""
     end = house.now + seconds
     turn = 0
     while house.now + EVERY <= end:

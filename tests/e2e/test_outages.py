@@ -26,7 +26,7 @@ UNGUARDED: Final = "Unguarded"
 
 def test_an_hour_away(tmp_path: Path) -> None:
     with busy_house(EVENING, calm=True) as house:
-        install = Install(tmp_path / "install", house, interval=120.0)
+        install = Install(tmp_path / "install", house, interval=240.0)
         install.start()
         live(house, CALM, install)
         install.stop()
