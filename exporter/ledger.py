@@ -6,9 +6,9 @@ leaves several histories open, the smallest increase counts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from exporter.model import (
     ZERO,
@@ -268,7 +268,7 @@ def _over_lives(before: Count, mark: str, count: Count, life: Life) -> tuple[Cou
 def _life_by_life(before: Count, mark: str, count: Count, life: Life) -> tuple[list[tuple[Bounds, Count]], bool]:
     """The same life by life, with when it moved; and whether the old total may have gone on in the last one."""
     parts: list[tuple[Bounds, Count]] = []
-    stood, since, went_on = before, None, False
+    totals, since, went_on, final_known = [before], None, False, False
     finals = [(closed.final, closed.ended) for closed in life.closed if closed.mark == mark]
     lives: list[tuple[Count | None, Count, Bounds]] = [
         (closed.base, closed.final, (closed.began, closed.ended)) for closed in life.closed if closed.mark != mark
@@ -276,14 +276,17 @@ def _life_by_life(before: Count, mark: str, count: Count, life: Life) -> tuple[l
     for final, ended in finals:
         if _reaches(final, before):
             parts = [((None, ended), _minus(final, before))]
-            stood, since = final, ended
+            totals, since, final_known = [final], ended, True
     for base, final, bounds in [*lives, (life.base, count, (life.began, None))]:
-        went_on = life.restarted and _reaches(final, stood) and (base is not None or stood is not before)
-        if went_on:  # the old total may have gone on, which is never more than what a new one would have counted
-            parts.append(((since, bounds[1]), _minus(final, stood)))
+        reached = [total for total in totals if _reaches(final, total)]
+        told = base is not None or (final_known and _reaches(final, totals[-1]))
+        went_on = life.restarted and told and reached != []
+        if went_on:  # any of the old totals may have gone on, and none is more than what a new one would have counted
+            floor = _highest(reached)
+            parts.append(((since if floor == totals[-1] else None, bounds[1]), _minus(final, floor)))
         elif base is not None and _reaches(final, base):
             parts.append((bounds, _minus(final, base)))
-        stood, since = final, bounds[1]
+        totals, since, final_known = [*totals, final], bounds[1], True
     return parts, went_on
 
 
@@ -404,6 +407,11 @@ def _is_wide(count: Count) -> bool:
 def _reaches(count: Count, floor: Count) -> bool:
     """Both directions are at least as far; packets follow the bytes, for they restart with them."""
     return count.download >= floor.download and count.upload >= floor.upload
+
+
+def _highest(counts: Sequence[Count]) -> Count:
+    """The furthest of each direction."""
+    return Count(*map(max, zip(*map(astuple, counts), strict=True)))
 
 
 def _minus(count: Count, floor: Count) -> Count:

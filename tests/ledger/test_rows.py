@@ -306,6 +306,26 @@ def test_row05_restarted_between_closed_lives_the_smaller_history_counts() -> No
     assert home.live((100, life("1")), (9, again)) == [0, 5 + 20 + 9]
 
 
+def test_row05_restarted_from_an_older_copy_the_smallest_history_counts() -> None:
+    home = Home()
+    again = life("3", 0, closed("1", 0, 120), closed("2", 0, 30), restarted=True)
+    assert home.live((100, life("1")), (130, again)) == [0, 20 + 30 + 10]
+
+
+def test_row05_restarted_from_older_copies_each_direction_counts_the_smallest() -> None:
+    home = Home()
+    finals = (Closed("1", raw(0), raw(120, 10)), Closed("2", raw(0), raw(30, 50)))
+    home.poll(read(raw(120, 10), life=life("1")))
+    changes = home.poll(read(raw(130, 60), life=life("3", 0, *finals, restarted=True)))
+    assert changes.increases[SUBJECT] == raw(30 + 10, 50 + 10)
+
+
+def test_row05_restarted_with_an_unknown_base_and_below_the_last_final_counts_nothing_of_it() -> None:
+    home = Home()
+    again = life("3", None, closed("1", 0, 120), closed("2", 0, 200), restarted=True)
+    assert home.live((100, life("1")), (130, again)) == [0, 20 + 80]
+
+
 def test_row05_restarted_with_lower_values_is_a_new_life() -> None:
     home = Home()
     again = life("2", 0, closed("1", 0, 120), restarted=True)

@@ -40,6 +40,12 @@ def test_lives_in_between_have_their_own_bounds() -> None:
     assert found == {(None, ENDED): 30, (ENDED, ENDED + 500): 20, (BEGAN, None): 7}
 
 
+def test_what_an_older_copy_brought_back_may_have_moved_at_any_time() -> None:
+    between = replace(closed("1b", 0, 30), began=ENDED, ended=ENDED + 500)
+    found = after_silence(Home(), 130, of_lives(closed("1", 0, 120), between, restarted=True))
+    assert found == {(None, ENDED): 20, (ENDED, ENDED + 500): 30}
+
+
 def test_without_a_silence_nothing_is_split() -> None:
     home = Home()
     home.poll(read(100, life=life("1")), mark="1")

@@ -163,6 +163,24 @@ def histories(steps: Iterable[str]) -> st.SearchStrategy[History]:
     return st.lists(st.tuples(st.sampled_from(sorted(steps)), st.integers(0, 3)), max_size=30)
 
 
+AWAY = """
+move a little, wait over midnight, move a little, refresh, move a little, commit,
+move a little, wait days, move a little, refresh, move a little, commit,
+move a little, wait an hour, move a little, kill, move a little, commit,
+move a little, wait days, move a little, refresh, move a little, commit
+"""
+
+
+def test_a_kill_brings_an_older_period_back_while_nobody_looks() -> None:
+    daemon = Daemon(lags=True)
+    daemon.exporter.settle()
+    for step in AWAY.split(","):
+        STEPS[step.strip()](daemon)
+        daemon.router.at += 1
+    daemon.poll()
+    assert daemon.exporter.total()[0] <= daemon.moved[ONE]
+
+
 @settings(max_examples=600)
 @given(histories(STEPS))
 def test_never_over(history: History) -> None:
