@@ -82,8 +82,10 @@ def test_renames_while_prometheus_restarts_and_two_exporters_at_one_house(tmp_pa
                 wrong.append(f"{place}: renamed: {said(again[place], shown)}")
         for place, both in numbers(server, f"{INSTANCE}|{SECOND}").items():
             known = {at: alone[place].get(at, Counter()) + second[place].get(at, Counter()) for at in both}
-            if any(both[at].keys() - known[at].keys() for at in both) and not is_one_of(COUNTS_EXPORTERS, place):
+            if has_others(both, known) and not is_one_of(COUNTS_EXPORTERS, place):
                 wrong.append(f"{place}: two exporters: {said(both, known)}")
+        one_line, twice = (at_moments(sum_of_lines(each), server) for each in (INSTANCE, f"{INSTANCE}|{SECOND}"))
+        assert has_others(twice, one_line), "the test would not see a number that doubles"
     assert not wrong, "\n".join(wrong)
 
 
@@ -122,6 +124,17 @@ def at_moments(each: Asked, server: Stored) -> Numbers:
         for at, value in series.get("values", [series.get("value")]):
             moments.setdefault(at, Counter())[f"{float(value):.9g}"] += 1
     return moments
+
+
+def sum_of_lines(instance: str) -> Asked:
+    """What no dashboard asks: it counts a line that two exporters see twice."""
+    text = f'sum(bandwidth_wan_contract_download_bytes_per_second{{instance=~"{instance}"}})'
+    return Asked("none", "Sum", "A", text, 0.0, 0.0, sql=False)
+
+
+def has_others(shown: Numbers, known: Numbers) -> bool:
+    """Whether a number is shown that is not known."""
+    return any(shown[at].keys() - known[at].keys() for at in shown)
 
 
 def is_one_of(patterns: Collection[str], place: str) -> bool:
