@@ -87,8 +87,8 @@ PEOPLE: People = {
 """Whose the clients of the household are, in the order in which they moved in (exporter.demo.life)."""
 
 CONTRACTS: Final[Mapping[str, tuple[Contract, ...]]] = {
-    HOME: (Contract("default", "wan1", 500 * MBIT, 100 * MBIT), Contract("default", "wan2", 50 * MBIT, 10 * MBIT)),
-    ATTIC: (Contract("", WAN, 250 * MBIT, 50 * MBIT),),
+    HOME: (Contract("default", "wan1", 150 * MBIT, 30 * MBIT), Contract("default", "wan2", 50 * MBIT, 10 * MBIT)),
+    ATTIC: (Contract("", WAN, 150 * MBIT, 30 * MBIT),),
 }
 
 Totals = Mapping[SubjectKey, Count]
