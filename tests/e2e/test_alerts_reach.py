@@ -17,7 +17,7 @@ import yaml
 
 from exporter.demo.controller import DemoController
 from exporter.demo.network import Bytes, Network
-from tests.e2e.asked import boards, put_in
+from tests.e2e.asked import boards
 from tests.e2e.shipped import (
     DURATIONS,
     PROMETHEUS,
@@ -29,6 +29,7 @@ from tests.e2e.shipped import (
     webhook,
 )
 from tests.e2e.stack import Exporter, eventually, free_port
+from tests.grafana.queries import queries
 
 LOUD, QUIET = "02:00:00:00:01:01", "02:00:00:00:01:02"
 NAME = '"} 1\nup 0 <script>{{ .Foo }}'
@@ -126,9 +127,8 @@ def test_a_person_is_told(stack: Stack, capsys: pytest.CaptureFixture[str]) -> N
         print(f"\nfrom the first byte to the webhook: {took:.1f} s: {alert['annotations']['description']}")
 
     # The dashboard says so as well, in the one panel that the demo of tests/e2e/test_dashboards.py has nothing for.
-    [panel] = [panel for board in boards() for panel in board.panels() if panel["title"] == "Alerts"]
-    everything = {"job": ".+", "instance": ".+", "source": ".+", "site": ".*"}
-    shown = stack.prometheus.query(put_in(panel["targets"][0]["expr"], everything))
+    [query] = [each for board in boards() for each in queries(board.document) if each.panel == "Alerts"]
+    shown = stack.prometheus.query(query.text)
     assert ("ClientRateHigh", LOUD) in {(each["metric"]["alertname"], each["metric"].get("client")) for each in shown}
 
     # What a user does about it: the threshold was too low.

@@ -129,7 +129,7 @@ def at_moments(each: Asked, server: Stored) -> Numbers:
 def sum_of_lines(instance: str) -> Asked:
     """What no dashboard asks: it counts a line that two exporters see twice."""
     text = f'sum(bandwidth_wan_contract_download_bytes_per_second{{instance=~"{instance}"}})'
-    return Asked("none", "Sum", "A", text, 0.0, 0.0, sql=False)
+    return Asked("none", "Sum", "A", text)
 
 
 def has_others(shown: Numbers, known: Numbers) -> bool:

@@ -30,7 +30,7 @@ HOSTILE: Final = "02:00:5e:00:00:02"
 """Somebody whose name is no name."""
 
 MAY_BE_EMPTY: Final = {
-    "*/annotations/Line down": "the demo's lines stay up",
+    "*/annotation Line down/": "the demo's lines stay up",
     "bandwidth-overview/Lines that went down or came back/A": "the demo's lines stay up",
     "bandwidth-wifi/Ports that lost their link/A": "the demo's ports keep their links",
     "bandwidth-overview/* today and this month/[GH]": "compared with a month ago, of which the demo knows nothing",

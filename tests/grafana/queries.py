@@ -49,11 +49,12 @@ def queries(
     span: int = 86_400,
     scrape: int = 30,
     end: float = 0,
+    points: int = POINTS,
 ) -> list[Query]:
     """All queries of a dashboard: of its variables, its annotations and its panels, those of closed rows as well.
 
     dashboard: its JSON. variables: what is chosen, a text or several. span: seconds of the time range that ends at
-    `end`; scrape: the data source's interval.
+    `end`; scrape: the data source's interval. points: at most so many in a graph, more or less.
     """
     chosen = {**ALL, **(variables or {})}
     uid = str(dashboard["uid"])
@@ -62,7 +63,7 @@ def queries(
     def add(
         panel: str, ref: str, text: str, *, instant: bool, over: int = span, least: int = 0, empty: str = ""
     ) -> None:
-        step = max(least, scrape, over // POINTS)
+        step = max(least, scrape, over // points)
         filled = _filled(text, {**chosen, **_times(over, step, scrape, end)})
         found.append(Query(uid, panel, ref, "promql", filled, instant, over, 0 if instant else step, empty))
 
