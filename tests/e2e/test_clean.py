@@ -17,6 +17,7 @@ from tests.e2e.lived import EVENING, INSTANCE, Install, Scrape, Shown, busy_hous
 from tests.e2e.stored import Stored, alerted, stored
 
 MINUTE: Final = 60.0
+HOUR: Final = 3600.0
 RESTARTED, SECOND = "restarted:10477", "second:10477"
 
 CHANGES: Final = {
@@ -91,7 +92,7 @@ def test_renames_while_prometheus_restarts_and_two_exporters_at_one_house(tmp_pa
 
 def everything(server: Stored) -> list[Asked]:
     """All that is asked of Prometheus."""
-    return [each for board in boards() for each in asked(board, server) if not each.sql] + list(of_rules())
+    return [each for board in boards() for each in asked(board, server, HOUR) if not each.sql] + list(of_rules())
 
 
 def former(scrape: Scrape) -> Scrape:
@@ -111,7 +112,7 @@ def numbers(server: Stored, instance: str) -> dict[str, Numbers]:
     """What each query of the dashboards shows of these exporters."""
     found: dict[str, Numbers] = {}
     for board in boards():
-        for each in asked(board, server, instance=instance):
+        for each in asked(board, server, HOUR, instance=instance):
             if not each.sql:
                 found[each.place] = at_moments(each, server)
     return found
