@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from exporter.store import Retention, upkeep
 from tests.archive.house import MACS, SOURCES, Archived, House, date_in, grouped, house, midnight_before
 
-EXAMPLES = max(80, settings().max_examples // 4)
+EXAMPLES = max(50, settings().max_examples // 4)
 ZONES = ["UTC", "Europe/Berlin", "Asia/Kolkata", "Asia/Kathmandu", "Australia/Lord_Howe", "Africa/Cairo"]
 STARTS = {
     "Europe/Berlin": ["2026-03-28T22:00", "2026-10-24T21:00"],

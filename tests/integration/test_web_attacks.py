@@ -280,7 +280,7 @@ def flooded(port: int, head: str, kind: str, seconds: float = 3.0) -> Iterator[N
         answered, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     print(f"{int(answered) / seconds:.0f} answers a second")
-    assert int(answered) > 100
+    assert int(answered) > 20
 
 
 @pytest.mark.parametrize("kind", ["kept", "new"])

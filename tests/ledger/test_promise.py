@@ -11,7 +11,7 @@ from tests.ledger.meter import MAX_RATE, Meter, Proof
 from tests.ledger.truth import Row, plus
 
 WRAP = 2**32
-EXAMPLES = max(800, settings().max_examples)
+EXAMPLES = max(500, settings().max_examples)
 KEYS = ("a", "b", "c")
 Event = tuple[str, tuple[object, ...]]
 

@@ -238,7 +238,7 @@ def test_while_the_routers_clock_is_wrong_its_lines_count() -> None:
 STEPS = st.sampled_from(["move", "move much", "poll", "reconnect", "reboot", "to another namespace", "restart"])
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.lists(STEPS, max_size=40))
 def test_never_over(steps: list[str]) -> None:
     line, raw, index, moved = Line(), 5_000, 3, 0
