@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from benchmarks import week
+from benchmarks.controller import mac
 from tests.e2e.asked import Asked, Board, asked, boards, chosen, of_rules
 from tests.e2e.stored import Stored
 
 SPANS: Final = {"6 h": 6 * 3600.0, "7 d": 7 * 86_400.0}
-ONE: Final = {"bandwidth-client": {"client": "02:00:00:00:00:10"}, "bandwidth-owner": {"owner": "flat 7"}}
+ONE: Final = {"bandwidth-client": {"client": mac(16)}, "bandwidth-owner": {"owner": "flat 7"}}
 """What a visitor chooses where there is no All."""
 
 
