@@ -183,6 +183,10 @@ class Dashboard:
         }
 
 
+MANY: Final = 1_000_000
+"""More sources than there are. A range without an end is read as one that ends at 0."""
+
+
 def _status() -> Panel:
     demo = aggregate("count", (), select(metrics.SOURCE_INFO, 'source=~"demo-.+"', everything=True))
     sources = select(metrics.SOURCE_UP, everything=True)
@@ -192,7 +196,7 @@ def _status() -> Panel:
         {
             "type": "range",
             "options": {
-                "from": None,
+                "from": -MANY,
                 "to": -1,
                 "result": {
                     "text": "DEMO: a simulated network. None of these numbers is real.",
@@ -206,7 +210,7 @@ def _status() -> Panel:
             "type": "range",
             "options": {
                 "from": 1,
-                "to": None,
+                "to": MANY,
                 "result": {
                     "text": "A source does not answer: what is shown of it is old, or missing",
                     "color": "dark-red",

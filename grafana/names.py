@@ -47,7 +47,11 @@ RECORDED: Final = (
 
 UP: Final = Family("up", "gauge", (), "1 if the last scrape succeeded.", "Prometheus")
 ALERTS: Final = Family(
-    "ALERTS", "gauge", ("alertname", "alertstate", "severity", "source", "site", "client"), "Always 1.", "Prometheus"
+    "ALERTS",
+    "gauge",
+    ("alertname", "alertstate", "severity", "source", "site", "client", "name", "wan", "quota"),
+    "Always 1.",
+    "Prometheus",
 )
 CPU: Final = Family("process_cpu_seconds_total", "counter", (), "Processor time.", "prometheus-client")
 MEMORY: Final = Family("process_resident_memory_bytes", "gauge", (), "Memory.", "prometheus-client")

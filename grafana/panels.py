@@ -21,8 +21,13 @@ POSTGRES: Final = {"type": "grafana-postgresql-datasource", "uid": "${postgres}"
 
 BITS, BYTES, RATIO, SECONDS, COUNT, PLAIN = "bps", "decbytes", "percentunit", "s", "short", "none"
 """Units by Grafana's ids. GB are powers of 1000, as on bills; bps takes bits."""
+TEXT = "string"
+"""Of columns of labels: with another unit Grafana takes what looks like a number for one, and 007 becomes 7."""
 MOMENT, AGO = "dateTimeAsIso", "dateTimeFromNow"
 """Of milliseconds since 1970."""
+
+ROUNDED: Final[Mapping[str, Json]] = {COUNT: {"decimals": 0}, RATIO: {"decimals": 1}}
+"""increase() estimates at the edges of its window: of things that are counted it says 2.03. And no 0.00238 %."""
 
 _LEGEND = re.compile(r"{{(\w+)}}")
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -196,7 +201,8 @@ def stat(
         "wideLayout": True,
     }
     asked = targets(queries, instant=not history)
-    return Panel("stat", title, description, asked, unit, empty, 6, 5, options=options, defaults=defaults or {})
+    own = {**ROUNDED.get(unit, {}), **(defaults or {})}
+    return Panel("stat", title, description, asked, unit, empty, 6, 5, options=options, defaults=own)
 
 
 def gauges(
@@ -211,7 +217,12 @@ def gauges(
         "showUnfilled": True,
         "valueMode": "color",
     }
-    defaults: Json = {"min": 0, "thresholds": GOOD_TO_BAD, "color": {"mode": "thresholds"}}
+    defaults: Json = {
+        **ROUNDED.get(unit, {}),
+        "min": 0,
+        "thresholds": GOOD_TO_BAD,
+        "color": {"mode": "thresholds"},
+    }
     if highest is not None:
         defaults["max"] = highest
     asked = targets(queries, instant=True)
@@ -228,7 +239,10 @@ class Draw:
     dashed: str = ""
 
 
-MIRRORED: Final = Draw(below="upload")
+UPLOADS: Final = " upload( paid for)?$"
+"""Ends the names of what is drawn downward; a client may be called upload."""
+
+MIRRORED: Final = Draw(below=UPLOADS)
 """Download upward, upload downward."""
 
 
@@ -325,6 +339,10 @@ def override(name: str, matcher: str, properties: Mapping[str, Any]) -> Json:
     }
 
 
+BLANK: Final = override("/.*/", "byRegexp", {"noValue": ""})
+"""Else every empty cell says what a table says that has no rows, and so do links to a client without a site."""
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column of numbers. bring: labels that only this query has, shown as columns of text.
@@ -339,8 +357,6 @@ class Column:
     shows: Mapping[str, Any] = field(default_factory=dict)
 
 
-WHOLE: Final[Mapping[str, Json]] = {COUNT: {"decimals": 0}}
-"""increase() estimates at the edges of its window: of things that are counted it says 2.03."""
 BAR: Final = {"custom.cellOptions": {"type": "gauge", "mode": "gradient"}, "min": 0}
 FULLNESS: Final = {**BAR, "max": 1, "thresholds": GOOD_TO_BAD, "color": {"mode": "thresholds"}}
 COLOURED: Final = {"custom.cellOptions": {"type": "color-text"}}
@@ -377,7 +393,7 @@ def table(
         "renameByName": shown,
     }
     overrides = [
-        override(column.title, "byName", {"unit": column.unit, **WHOLE.get(column.unit, {}), **column.shows})
+        override(column.title, "byName", {"unit": column.unit, **ROUNDED.get(column.unit, {}), **column.shows})
         for column in columns
         if column.title
     ]
@@ -392,13 +408,13 @@ def table(
         title,
         description,
         asked,
-        PLAIN,
+        TEXT,
         empty,
         12,
         9,
         options=options,
         custom={"align": "auto", "filterable": False, "inspect": False},
-        overrides=tuple(overrides),
+        overrides=(BLANK, *overrides),
         transformations=({"id": "merge", "options": {}}, {"id": "organize", "options": organize}),
     )
 
@@ -419,14 +435,14 @@ def sql_table(title: str, description: str, statement: str, units: Mapping[str, 
         title,
         description,
         (asked,),
-        PLAIN,
+        TEXT,
         empty,
         12,
         9,
         datasource=POSTGRES,
         options={"cellHeight": "sm", "showHeader": True},
         custom={"align": "auto", "filterable": True, "inspect": False},
-        overrides=overrides,
+        overrides=(BLANK, *overrides),
     )
 
 

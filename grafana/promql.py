@@ -192,12 +192,21 @@ def few_named(
 def named_at_end(vector: Vector, info: Family, window: str, *matchers: str, bring: Iterable[str] = ("name",)) -> Vector:
     """With the names of now, also where a client was away or had another one in between.
 
-    Points a day apart end with the last midnight; the day that follows it is looked at as well.
+    Points a day apart end with the last midnight; the day that follows it is looked at as well, and what was seen on it
+    goes before an older name. `^ 0` makes 1 of both again, and binds closer than `*`.
     """
     identity = IDENTITIES[info]
-    known = select(info, *matchers)
-    last = Vector(f"last_over_time({known.text}[{window}] @ end() offset -1d)", known.labels)
-    return matched(vector, "*", one(last, *identity), identity, bring)
+    known = select(info, *matchers).text
+    latest, ever = (f"last_over_time({known}[{span}] @ end() offset -1d)" for span in ("1d", window))
+    labels = frozenset((*TARGET, *info.labels))
+    last = Vector(f"topk by ({', '.join(identity)}) (1, 2 * {latest} or {ever}) ^ 0", labels)
+    return matched(vector, "*", last, identity, bring)
+
+
+def joined(vector: Vector, to: str, *sources: str) -> Vector:
+    """With a label that is made of others, of which at most one is there."""
+    names = ", ".join(f'"{label}"' for label in _names(sources, vector).split(", "))
+    return Vector(f'label_join({vector.operand()}, "{to}", "", {names})', vector.labels | {to})
 
 
 def relabelled(vector: Vector, to: str, source: str) -> Vector:

@@ -52,6 +52,7 @@ from grafana.promql import (
     bits,
     calc,
     few_named,
+    joined,
     month_before,
     named,
     over,
@@ -112,8 +113,8 @@ def _against(scope: str, title: str, description: str, keys: dict[str, str], emp
 _DOWN = rate(select(metrics.WAN_DOWNLOAD))
 _UP = rate(select(metrics.WAN_UPLOAD))
 
-_FIRING = ours(select(names.ALERTS, 'alertstate="firing"', everything=True))
-"""Alerts of our own rules, also where the exporter is gone."""
+_FIRING = joined(ours(select(names.ALERTS, 'alertstate="firing"', everything=True)), "whose", "name", "wan", "quota")
+"""Alerts of our own rules, also where the exporter is gone. One is of a client or device, of a line or of a quota."""
 
 
 def _new_clients() -> Vector:
@@ -231,8 +232,9 @@ BOARD: Final = Dashboard(
                 ).sized(12, 6),
                 table(
                     "Alerts",
-                    "Alerts that fire now. They come from prometheus/rules.",
-                    {"alertname": "Alert", "severity": "Severity", "source": "Source", "client": "Client"},
+                    "Alerts that fire now, and the client, device, line or quota that each is about. They come from "
+                    "prometheus/rules.",
+                    {"alertname": "Alert", "severity": "Severity", "whose": "Whose", "source": "Source"},
                     [Column("", _FIRING)],
                     "None",
                 ).sized(12, 6),

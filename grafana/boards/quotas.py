@@ -154,7 +154,7 @@ BOARD: Final = Dashboard(
             [Query(_USED, "{{quota}}"), Query(_PROJECTED, "{{quota}} projected")],
             RATIO,
             NO_QUOTA,
-            draw=Draw(dashed="projected"),
+            draw=Draw(dashed=" projected$"),
         ).sized(12, 8),
         table(
             "95th percentile of the lines",

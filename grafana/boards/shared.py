@@ -9,7 +9,22 @@ from exporter import metrics
 from exporter.metrics import Family
 from grafana import names
 from grafana.dashboard import CLIENT, WAN, Annotation
-from grafana.panels import BAR, BITS, BYTES, RATIO, Column, Draw, Panel, Query, curves, days, link, of_field, table
+from grafana.panels import (
+    BAR,
+    BITS,
+    BYTES,
+    RATIO,
+    UPLOADS,
+    Column,
+    Draw,
+    Panel,
+    Query,
+    curves,
+    days,
+    link,
+    of_field,
+    table,
+)
 from grafana.promql import Vector, bits, calc, few_named, increase, matched, over, rate, scaled, select, top
 
 CLIENT_KEYS: Final = {"name": "Client", "source": "Source", "site": "Site", "client": "Address"}
@@ -114,7 +129,7 @@ def line_rates(title: str = "Line rates") -> Panel:
         ],
         BITS,
         NO_LINE,
-        draw=Draw(below="upload", dashed="paid for"),
+        draw=Draw(below=UPLOADS, dashed=" paid for$"),
         links=[WAN_OF_SERIES],
     )
 

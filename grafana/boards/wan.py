@@ -157,7 +157,7 @@ BOARD: Final = Dashboard(
                     ],
                     BITS,
                     QUIET,
-                    draw=Draw(dashed="rest"),
+                    draw=Draw(dashed=" rest$"),
                 ),
                 curves(
                     "Rest of the upload",
@@ -172,7 +172,7 @@ BOARD: Final = Dashboard(
                     ],
                     BITS,
                     QUIET,
-                    draw=Draw(dashed="rest"),
+                    draw=Draw(dashed=" rest$"),
                 ),
             ),
         ),

@@ -29,7 +29,10 @@ NAMES = {family.name: family for family in (*FAMILIES, *OWN_FAMILIES, *RECORDED,
 
 SERIES = re.compile(r"\b((?:client|wan|source):\w+:\w+|bandwidth_\w+|up|ALERTS|process_\w+)\b(\{[^}]*\})?")
 
-UNITS = {"bps", "decbytes", "bytes", "percentunit", "s", "short", "none", "dBm", "dateTimeAsIso", "dateTimeFromNow"}
+UNITS = {
+    *("bps", "decbytes", "bytes", "percentunit", "s", "short", "none", "string", "dBm"),
+    *("dateTimeAsIso", "dateTimeFromNow"),
+}
 """Those of Grafana's unit ids that fit what we have."""
 
 KINDS = {"stat", "bargauge", "timeseries", "state-timeline", "table"}
@@ -166,6 +169,31 @@ def test_every_panel_says_what_it_is() -> None:
         assert set(units) <= UNITS, where
 
 
+def test_cells_of_tables_are_text_and_empty_ones_say_nothing() -> None:
+    """Grafana writes `noValue` into each empty cell, and into links that are made of it; and 007 as the number 7."""
+    for where, panel in all_panels():
+        if panel["type"] == "table":
+            assert panel["fieldConfig"]["defaults"]["unit"] == "string", where
+            first = panel["fieldConfig"]["overrides"][0]
+            assert first["matcher"] == {"id": "byRegexp", "options": "/.*/"}, where
+            assert first["properties"] == [{"id": "noValue", "value": ""}], where
+
+
+def test_ranges_of_mappings_have_two_ends() -> None:
+    """Grafana compares with an end that is null as with 0."""
+    for where, panel in all_panels():
+        for mapping in panel["fieldConfig"]["defaults"]["mappings"]:
+            if mapping["type"] == "range":
+                assert mapping["options"]["from"] <= mapping["options"]["to"], where
+
+
+def test_a_name_does_not_decide_how_a_curve_is_drawn() -> None:
+    for where, panel in all_panels():
+        for override in panel["fieldConfig"]["overrides"]:
+            if override["matcher"]["id"] == "byRegexp" and panel["type"] != "table":
+                assert override["matcher"]["options"].endswith("$/"), where
+
+
 def test_every_query_goes_to_the_chosen_data_source() -> None:
     for where, panel in all_panels():
         for asked in (panel, *panel["targets"]):
@@ -239,7 +267,7 @@ def test_links_of_tables_name_columns_that_there_are() -> None:
         columns = set(organize["renameByName"].values())
         for name in set(organize["excludeByName"]) & set(organize["renameByName"]):
             columns.discard(organize["renameByName"][name])
-        for override in panel["fieldConfig"]["overrides"]:
+        for override in panel["fieldConfig"]["overrides"][1:]:
             assert override["matcher"]["options"] in columns, where
         for link in links(panel):
             assert set(re.findall(r"__data\.fields\.(\w+)", link["url"])) <= columns, where
