@@ -137,3 +137,11 @@ def test_prometheus_and_grafana_find_what_is_mounted() -> None:
     for file in (ROOT / "grafana/provisioning/dashboards").glob("*.yml"):
         for provider in yaml.safe_load(file.read_text())["providers"]:
             assert provider["options"]["path"] in mounted
+
+
+def test_alertmanager_remembers_for_longer_than_it_keeps_silent() -> None:
+    told = yaml.safe_load((ROOT / "prometheus/alertmanager.yml").read_text())["route"]
+    hours = {"h": 1, "d": 24}
+    silent = [route["repeat_interval"] for route in (told, *told["routes"]) if "repeat_interval" in route]
+    (kept,) = [each for each in SERVICES["alertmanager"]["command"] if each.startswith("--data.retention=")]
+    assert int(kept.removeprefix("--data.retention=")[:-1]) > max(int(each[:-1]) * hours[each[-1]] for each in silent)

@@ -54,7 +54,10 @@ def test_the_job_has_the_name_that_rules_go_by_and_the_instance_stays() -> None:
     (job,) = yaml.safe_load((ROOT / "prometheus/prometheus.yml").read_text())["scrape_configs"]
     assert BY_KIND["Service"]["metadata"]["name"] == job["job_name"]
     (endpoint,) = BY_KIND["ServiceMonitor"]["spec"]["endpoints"]
-    assert endpoint["relabelings"] == [{"targetLabel": "instance", "replacement": "bandwidth:10477"}]
+    assert endpoint["relabelings"] == [
+        {"targetLabel": "instance", "replacement": "bandwidth:10477"},
+        {"regex": "pod", "action": "labeldrop"},
+    ]
 
 
 def test_it_runs_as_the_image_does_with_nothing_to_spare() -> None:
