@@ -145,3 +145,10 @@ def test_alertmanager_remembers_for_longer_than_it_keeps_silent() -> None:
     silent = [route["repeat_interval"] for route in (told, *told["routes"]) if "repeat_interval" in route]
     (kept,) = [each for each in SERVICES["alertmanager"]["command"] if each.startswith("--data.retention=")]
     assert int(kept.removeprefix("--data.retention=")[:-1]) > max(int(each[:-1]) * hours[each[-1]] for each in silent)
+
+
+def test_grafana_leaves_its_data_sources_alone() -> None:
+    """They are plugins beside it since version 13: its installer unloads one that it then cannot replace."""
+    grafana = SERVICES["grafana"]
+    assert grafana["read_only"] is True
+    assert grafana["environment"]["GF_PLUGINS_PREINSTALL_DISABLED"] == "true"
