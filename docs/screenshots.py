@@ -30,6 +30,9 @@ DASHBOARDS: Final[dict[str, dict[str, str]]] = {
 }
 """Which of them are shown, with what is chosen in them."""
 
+HIGHEST: Final = 1440
+"""Pixels of them, of 1600 across."""
+
 LIVED: Final = 25 * 3600.0
 """Seconds that are lived for them."""
 
@@ -50,7 +53,7 @@ def take_dashboards() -> None:
         install.stop()
         with stored(Path(folder) / "stored", install.shown) as server:
             drawn = Path(folder) / "drawn"
-            for path in pictures(server.url, drawn, DASHBOARDS, server.end_at):
+            for path in pictures(server.url, drawn, DASHBOARDS, server.end_at, highest=HIGHEST):
                 if path.stem in DASHBOARDS:
                     path.rename(IMAGES / path.name)
 

@@ -92,8 +92,13 @@ def _content(panel: Json, server: Server, width: int, height: int) -> str:
     return kinds[panel["type"]]()
 
 
-def pictures(url: str, folder: Path, choices: Mapping[str, Mapping[str, str]], end: float) -> Iterator[Path]:
-    """Draw each dashboard, with the chosen values of its variables, up to `end` in Unix seconds."""
+def pictures(
+    url: str, folder: Path, choices: Mapping[str, Mapping[str, str]], end: float, highest: int = 10_000
+) -> Iterator[Path]:
+    """Draw each dashboard, with the chosen values of its variables, up to `end` in Unix seconds.
+
+    highest: pixels, below which it is cut off.
+    """
     folder.mkdir(exist_ok=True)
     with TemporaryDirectory() as work:
         for path in sorted(DASHBOARDS.glob("*.json")):
@@ -105,5 +110,5 @@ def pictures(url: str, folder: Path, choices: Mapping[str, Mapping[str, str]], e
             html = Path(work) / f"{path.stem}.html"
             html.write_text(page, encoding="utf-8")
             drawn = folder / f"{path.stem}.png"
-            picture(html.as_uri(), drawn, WIDTH, high)
+            picture(html.as_uri(), drawn, WIDTH, min(high, highest))
             yield drawn
