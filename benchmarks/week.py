@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from statistics import median
@@ -60,23 +60,22 @@ class _Sample(NamedTuple):
     value: float
 
 
-def build(folder: Path, clients: int, seconds: int = WEEK + HOUR, told: Callable[[str], None] = print) -> int:
-    """Blocks of so many seconds before END. How many series there are."""
+def build(folder: Path, clients: int) -> int:
+    """Blocks of a week and an hour before END, and what was recorded weeks before. How many series there are."""
     folder.mkdir(parents=True, exist_ok=True)
     series = sorted_series(set(_scraped(clients)))
     series = sorted_series([*series, *_recorded(series)])
     counted: Counter[str] = Counter()
-    spans = [(start, min(start + BLOCK, END + STEP)) for start in range(END - seconds, END + STEP, BLOCK)]
+    spans = [(start, min(start + BLOCK, END + STEP)) for start in range(END - WEEK - HOUR, END + STEP, BLOCK)]
     for number, (start, end) in enumerate(spans, 10):
         patterns = {each.pattern for each in series}
         write(folder, number, series, {each: _samples(each, start, end, counted) for each in sorted(patterns)})
-        told(f"block {number - 9} of {len(spans)}")
-    if seconds > HOUR:
-        hourly = [each for each in series if ("__name__", HOURLY) in each.labels]
-        for week in (2, 3, 4):
-            at = END - week * WEEK
-            moved = {each.pattern: _samples(each.pattern, at - 600, at + 600, counted) for each in hourly}
-            write(folder, week, hourly, moved)
+        print(f"block {number - 9} of {len(spans)}")
+    hourly = [each for each in series if ("__name__", HOURLY) in each.labels]
+    for week in (2, 3, 4):
+        at = END - week * WEEK
+        moved = {each.pattern: _samples(each.pattern, at - 600, at + 600, counted) for each in hourly}
+        write(folder, week, hourly, moved)
     return len(series)
 
 

@@ -1,13 +1,13 @@
-"""Whose devices moved how much: clients by owner or category, as the configuration names them."""
+"""Whose devices moved how much: clients by owner, as the configuration names them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from exporter.ledger import plus
 from exporter.model import ZERO, Client, Count
-from exporter.naming import People, Person, person_of
+from exporter.naming import People, person_of
 
 Row = tuple[Client, Count | None]
 """A client, and the count that its series show."""
@@ -25,23 +25,13 @@ class Group(NamedTuple):
 
 
 def by_owner(rows: Iterable[Row], people: People) -> list[Group]:
-    """One group for each owner; see `_grouped`."""
-    return _grouped(rows, people, lambda person: person.owner)
-
-
-def by_category(rows: Iterable[Row], people: People) -> list[Group]:
-    """One group for each category; see `_grouped`."""
-    return _grouped(rows, people, lambda person: person.category)
-
-
-def _grouped(rows: Iterable[Row], people: People, name_of: Callable[[Person], str]) -> list[Group]:
-    """The groups, the one that moved most bytes first, and those that belong to nobody last.
+    """One group for each owner, the one that moved most bytes first, and those that belong to nobody last.
 
     Names differ as their labels on the page do, but for white space around them.
     """
     groups: dict[str, Group] = {}
     for client, count in rows:
-        name = name_of(person_of(client, people)).strip()
+        name = person_of(client, people).owner.strip()
         group = groups.get(name, Group(name, 0, ZERO))
         groups[name] = Group(name, group.clients + 1, plus(group.total, count or ZERO))
     return sorted(groups.values(), key=lambda group: (not group.name, -_bytes(group.total), group.name))

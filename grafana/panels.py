@@ -359,7 +359,6 @@ class Column:
 
 BAR: Final = {"custom.cellOptions": {"type": "gauge", "mode": "gradient"}, "min": 0}
 FULLNESS: Final = {**BAR, "max": 1, "thresholds": GOOD_TO_BAD, "color": {"mode": "thresholds"}}
-COLOURED: Final = {"custom.cellOptions": {"type": "color-text"}}
 
 
 def table(
@@ -370,13 +369,14 @@ def table(
     empty: str,
     *,
     order: str = "",
+    least: bool = False,
     links: Mapping[str, Json] | None = None,
 ) -> Panel:
     """A row for each subject. keys: the labels that all queries have, and how their columns are called.
 
     `instance` is a key of every table and not shown: where two exporters know a subject, it has two rows. A key called
     "" is one that is not shown either. Labels that a query brings are called by the names in `keys` as well. order: the
-    column by which rows are sorted, the largest first. links: by the name of the column that they stand on.
+    column by which rows are sorted, the largest first, or the least. links: by the name of the column that they stand on.
     """
     brought = {label for column in columns for label in column.bring}
     common = ["instance", *(label for label in keys if label not in brought)]
@@ -400,7 +400,7 @@ def table(
     overrides += [override(name, "byName", {"links": [link]}) for name, link in (links or {}).items()]
     options: Json = {"cellHeight": "sm", "showHeader": True, "footer": {"show": False, "reducer": [], "fields": ""}}
     if order:
-        options["sortBy"] = [{"displayName": order, "desc": True}]
+        options["sortBy"] = [{"displayName": order, "desc": not least}]
     if unknown := {order, *(links or {})} - {"", *shown.values()}:
         raise WrongQueryError(f"{title}: no column {', '.join(sorted(unknown))}")
     return Panel(

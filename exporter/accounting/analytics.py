@@ -148,7 +148,7 @@ class Usual(Struct, frozen=True):
     unusual: bool
 
 
-def anomaly(moved: int, earlier: Sequence[int], least: int = LEAST) -> Usual | None:
+def anomaly(moved: int, earlier: Sequence[int]) -> Usual | None:
     """How unlike the same hour of earlier days an hour is; None where these are too few to say what is usual.
 
     moved: bytes of the hour. earlier: those of the same local hour of the 28 days before, 0 where nothing moved and
@@ -158,7 +158,7 @@ def anomaly(moved: int, earlier: Sequence[int], least: int = LEAST) -> Usual | N
         score = 0.6745 * (moved - m) / MAD              the modified z-score
         score = 0.7979 * (moved - m) / mean(|x - m|)    where MAD is 0: more than half of them are the same
 
-    It is unusual from a score of 3.5 up or down, if it differs from m by `least` bytes as well.
+    It is unusual from a score of 3.5 up or down, if it differs from m by LEAST bytes as well.
     """
     if len(earlier) < ENOUGH:
         return None
@@ -166,4 +166,4 @@ def anomaly(moved: int, earlier: Sequence[int], least: int = LEAST) -> Usual | N
     off, deviations = moved - middle, [abs(each - middle) for each in earlier]
     spread = median(deviations) / _OF_MEDIAN or sum(deviations) / len(deviations) / _OF_MEAN
     score = off / spread if spread else copysign(inf, off) if off else 0.0
-    return Usual(moved, middle, score, abs(score) >= UNUSUAL and abs(off) >= least)
+    return Usual(moved, middle, score, abs(score) >= UNUSUAL and abs(off) >= LEAST)

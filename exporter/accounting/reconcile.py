@@ -19,9 +19,6 @@ GIB: Final = 2**30
 ETHERNET: Final = 18
 """Bytes of a frame around an IP packet: addresses and type 14, checksum 4 (IEEE 802.3, clause 3)."""
 
-VLAN: Final = 4
-"""Bytes of a tag (IEEE 802.1Q)."""
-
 PPPOE: Final = 8
 """Bytes of PPPoE and PPP around an IP packet (RFC 2516, section 4 and 7)."""
 
@@ -110,7 +107,9 @@ def _why(measured: Measured, rest: int | None, share: float | None, frames: Over
             "No line of this source is metered, so its clients cannot be compared with what the provider counts. A"
             " UniFi gateway or an OpenWrt router would meter it."
         )
-    elif share is None or abs(share) <= CLOSE:
+    elif not rest and share is None:
+        yield "Nothing moved, on the line or of its clients, as far as the archive knows."
+    elif share is not None and abs(share) <= CLOSE:
         yield "The line and its clients agree within 2 %."
     elif measured.scope == "attached":
         yield from _attached(rest)
@@ -133,11 +132,12 @@ def _why(measured: Measured, rest: int | None, share: float | None, frames: Over
         )
     if measured.partial:
         yield "The period is not over, or began before there was an archive: the provider may count more of it."
-    yield (
-        f"A provider that counts frames has {human(frames.least)} more on this at least"
-        f" ({percent(frames.least, (measured.line or measured.clients).both)}), and the more the smaller the packets"
-        " are: Ethernet adds 18 bytes to each, PPPoE 8."
-    )
+    if moved := (measured.line or measured.clients).both:
+        yield (
+            f"A provider that counts frames has {human(frames.least)} more on this at least"
+            f" ({percent(frames.least, moved)}), and the more the smaller the packets are: Ethernet adds 18 bytes to"
+            " each, PPPoE 8."
+        )
     yield (
         "1 GiB is 1.074 GB. What is 100 GB to a provider is 93.1 GiB in many programs. Here it is powers of 1000, as on"
         " bills."

@@ -191,9 +191,16 @@ class _Asker:
             max(0, len(compared) - most),
         )
 
+    def _begins(self) -> int | None:
+        """The first local day of which something is kept; None where nothing moved yet."""
+        kept = queries.kept_since(self.history)
+        if kept.day is None and kept.five_minutes is not None:  # no hour is made yet
+            return day_of(kept.five_minutes, self.history.zone)
+        return kept.day
+
     def _is_kept(self, bounds: Period, named: str) -> None:
         """Raises UnclearError where the archive does not reach back to a period."""
-        since = queries.kept_since(self.history).day
+        since = self._begins()
         first = day_of(bounds.start, self.history.zone)
         if since is None or since > first:
             reaches = "is empty" if since is None else f"begins on {date_of(since)}"
@@ -350,7 +357,7 @@ class _Asker:
             )
             for side in (2, 3)
         ]
-        since = queries.kept_since(self.history).day
+        since = self._begins()
         happened = queries.happened(self.history, source, ("baseline", "implausible"), *bounds)
         return Measured(
             self.scopes.get(source, "attached"),

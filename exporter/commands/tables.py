@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from rich import box
@@ -16,12 +17,15 @@ from exporter.accounting.reconcile import Pair, human
 from exporter.commands.answers import Billed, Comparison, Heading, Report, Row, Top, Unusuals
 from exporter.config.errors import one_line
 
+LONGEST: Final = 21
+"""Characters of a word that stays in one piece: an address of a client has 17, a pseudonym 21."""
+
 
 def show(asked: Top | Comparison | Report) -> None:
     """Print it."""
     console = Console(highlight=False)
     for part in _parts(asked):
-        console.print(part)
+        console.print(part, crop=False)
 
 
 def _parts(asked: Top | Comparison | Report) -> Iterator[RenderableType]:
@@ -41,8 +45,7 @@ def _top(asked: Top) -> Iterator[RenderableType]:
         yield Text("Nothing moved.")
         return
     table = _table(("", True), (asked.by, False), ("", False), ("download", True), ("upload", True), ("share", True))
-    table.columns[2].no_wrap = True
-    table.add_column("trend", no_wrap=True)
+    table.add_column("trend", overflow="fold")
     for row in asked.rows:
         table.add_row(
             *map(Text, (str(row.rank), one_line(row.name), one_line(row.address) if row.address != row.name else "")),
@@ -51,7 +54,7 @@ def _top(asked: Top) -> Iterator[RenderableType]:
     table.add_section()
     others = f"all, with {asked.others} more" if asked.others else "all"
     table.add_row("", others, "", human(asked.download), human(asked.upload), "100.0%", "")
-    yield table
+    yield _readable(table)
 
 
 def _comparison(asked: Comparison) -> Iterator[RenderableType]:
@@ -63,8 +66,7 @@ def _comparison(asked: Comparison) -> Iterator[RenderableType]:
         yield Text("Nothing moved in either.")
         return
     table = _table((asked.by, False), ("", False), ("before", True), ("now", True), ("change", True))
-    table.columns[1].no_wrap = True
-    table.add_column("trend", no_wrap=True)
+    table.add_column("trend", overflow="fold")
     for row in asked.rows:
         table.add_row(
             *map(Text, (one_line(row.name), one_line(row.address) if row.address != row.name else "")),
@@ -73,7 +75,7 @@ def _comparison(asked: Comparison) -> Iterator[RenderableType]:
     table.add_section()
     others = f"all, with {asked.others} more" if asked.others else "all"
     table.add_row(others, "", human(asked.before), human(asked.now), _more(asked.now - asked.before), "")
-    yield table
+    yield _readable(table)
 
 
 def _more(change: float) -> str:
@@ -97,7 +99,7 @@ def _report(asked: Report) -> Iterator[RenderableType]:
         table.add_column("line up", justify="right")
     for day in asked.days:
         table.add_row(day.date, *_pair(day.clients), *(_pair(day.line) if has_line else ()))
-    yield table
+    yield _readable(table)
     for heading in asked.trends:
         yield Text(f"Compared with the period before, {heading.of}: {_trend(heading)}")
     yield Text()
@@ -132,7 +134,7 @@ def _unusual(asked: Unusuals, zone: str) -> Iterator[RenderableType]:
             *map(Text, (at, one_line(each.who), one_line(each.address) if each.address != each.who else "")),
             *map(Text, (human(each.moved), human(round(each.usual)), _more(each.moved - each.usual))),
         )
-    yield table
+    yield _readable(table)
     if asked.others:
         yield Text(f"and {asked.others} more")
 
@@ -164,5 +166,13 @@ def _bounds(start: int, end: int, zone: str) -> str:
 def _table(*columns: tuple[str, bool]) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
     for name, is_number in columns:
-        table.add_column(name, justify="right" if is_number else "left")
+        table.add_column(name, justify="right" if is_number else "left", overflow="fold")
+    return table
+
+
+def _readable(table: Table) -> Table:
+    """Where it is narrow, cells break between words, and nothing is cut off: an address can always be copied."""
+    for column in table.columns:
+        words = [word for cell in column.cells if isinstance(cell, Text | str) for word in str(cell).split()]
+        column.min_width = min(LONGEST, max(map(len, words), default=0))
     return table

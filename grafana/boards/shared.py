@@ -56,10 +56,11 @@ QUIET: Final = "No client has moved anything yet"
 SHARE_BAR: Final = {**BAR, "max": 1, "color": {"mode": "fixed", "fixedColor": "blue"}}
 """A share that is neither good nor bad."""
 
-SHARE = (
-    "Share: of the bytes of all clients of the same source and site. Of a controller (scope attached) that is traffic "
-    "of clients, with what they send to each other; of a router (scope internet) it is routed traffic."
+SCOPES: Final = (
+    "Of a controller (scope attached) that is traffic of clients, with what they send to each other; of a router "
+    "(scope internet) it is routed traffic."
 )
+SHARE: Final = f"Share: of the bytes of all clients of the same source and site. {SCOPES}"
 
 
 def both(download: Family, upload: Family, *matchers: str, window: str = "") -> Vector:
@@ -70,8 +71,8 @@ def both(download: Family, upload: Family, *matchers: str, window: str = "") -> 
     return calc(rate(down), "+", rate(up))
 
 
-def share_of_clients(part: Vector, *, window: str = "") -> Vector:
-    """What part of the bytes of all clients of its source and site it is."""
+def share_of_clients(part: Vector, *, window: str) -> Vector:
+    """What part of the bytes that all clients of its source and site moved in a window it is."""
     whole = both(metrics.SITE_DOWNLOAD, metrics.SITE_UPLOAD, window=window)
     return matched(part, "/", calc(whole, ">", 0), ("job", "instance", "source", "site"), ())
 
@@ -115,10 +116,10 @@ def top_clients_day(count: int, *matchers: str) -> Panel:
     )
 
 
-def line_rates(title: str = "Line rates") -> Panel:
+def line_rates() -> Panel:
     """Download and upload of every line, and what is paid for."""
     return curves(
-        title,
+        "Line rates",
         "What passes each line, download upward and upload downward; dashed: what is paid for, where the configuration "
         "says it. A line that two sources meter is drawn for each.",
         [

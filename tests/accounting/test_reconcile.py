@@ -52,8 +52,20 @@ def test_no_line() -> None:
     assert "No line of this source is metered" in result.why[0]
 
 
-def test_an_idle_line_has_no_share() -> None:
+def test_an_idle_line_has_no_share_and_agrees_with_nobody() -> None:
     assert reconcile(Measured("internet", Pair(), Pair())).share is None
+    said = _said(Measured("internet", Pair(), Pair(), partial=True))
+    assert "Nothing moved" in said
+    assert "The period is not over, or began before there was an archive" in said
+    assert "agree" not in said
+    assert "frames" not in said
+
+
+def test_clients_beside_an_idle_line_do_not_agree_with_it() -> None:
+    for scope in ("internet", "attached"):
+        said = _said(Measured(scope, Pair(), Pair(5, 5)))
+        assert "Clients have 10 B more than the line" in said
+        assert "agree" not in said
 
 
 def test_what_else_is_known_is_said_and_only_that() -> None:

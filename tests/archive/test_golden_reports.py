@@ -128,6 +128,20 @@ def test_what_people_read(
     assert said == path.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("columns", ["40", "80"])
+def test_a_narrow_terminal_cuts_nothing_off(
+    columns: str, config: Config, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    show(make_top(config, "2026-06", "client", None, 10, NOW))
+    show(make_comparison(config, "2026-07-01..2026-07-04", "2026-06-01..2026-06-04", "client", None, 10, NOW))
+    show(make_report(config, "2026-07", "attic", 8, NOW))
+    said = capsys.readouterr().out
+    assert "…" not in said
+    assert all(said.count(NAMES[who][1]) >= 3 for who in (KITCHEN, TV, PHONE))
+    assert {"nothing", "compare", "with"} <= {*said.split()}
+
+
 def test_unusual_hours_are_the_peak_and_the_evenings_without_television(config: Config) -> None:
     said = make_report(config, "2026-07", "attic", 1000, NOW)
     client = [each for each in said.unusual.hours if each.address]

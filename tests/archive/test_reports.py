@@ -232,6 +232,17 @@ def test_what_there_is_not(lived: House, tmp_path: Path, arguments: list[str], s
     assert (said.exit_code, words in said.stderr) == (status, True)
 
 
+def test_an_archive_of_some_minutes_begins_today(ready: Path, tmp_path: Path) -> None:
+    with house(tmp_path, ready, START, ZONE, Retention.forever()) as it:
+        for _ in range(4):
+            it.move("home", MACS[0], 1_000_003, 777)
+            it.poll("home", after=60.0)
+        config, now = load(_config(it, tmp_path), {}), it.time.wall_at
+        with pytest.raises(UnclearError, match="in yesterday: the archive begins on 2026-05-28"):
+            make_comparison(config, "today", "yesterday", "client", None, 9, now)
+        assert make_comparison(config, "today", "today", "client", None, 9, now).before == 3 * 1_000_780
+
+
 def test_no_state_yet(lived: House, tmp_path: Path) -> None:
     path = _config(lived, tmp_path)
     path.write_text(path.read_text().replace(str(lived.path), str(tmp_path / "none.db")))

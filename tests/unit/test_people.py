@@ -1,4 +1,4 @@
-"""Clients by owner and category."""
+"""Clients by owner."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from exporter.model import Client, Count
 from exporter.naming import Person
-from exporter.people import Group, by_category, by_owner
+from exporter.people import Group, by_owner
 
 HOSTILE = '"} 1\nup 0<script>'
 
@@ -17,19 +17,18 @@ def client(number: int) -> Client:
     return Client("default", mac, mac)
 
 
-def people(*owners: str, category: str = "") -> dict[str, Person]:
-    return {client(number).mac: Person(owner=owner, category=category) for number, owner in enumerate(owners)}
+def people(*owners: str) -> dict[str, Person]:
+    return {client(number).mac: Person(owner=owner) for number, owner in enumerate(owners)}
 
 
 def test_a_person_has_four_devices() -> None:
     rows = [(client(number), Count(10, 1)) for number in range(6)]
-    known = people("flat 3", " flat 3", "flat 3", "flat 3 ", "flat 4", category="tenants")
+    known = people("flat 3", " flat 3", "flat 3", "flat 3 ", "flat 4")
     assert by_owner(rows, known) == [
         Group("flat 3", 4, Count(40, 4)),
         Group("flat 4", 1, Count(10, 1)),
         Group("", 1, Count(10, 1)),
     ]
-    assert by_category(rows, known) == [Group("tenants", 5, Count(50, 5)), Group("", 1, Count(10, 1))]
 
 
 def test_most_bytes_first_whatever_nobody_moved() -> None:
