@@ -134,10 +134,10 @@ _SUMMARY = """
             WHERE bucket >= {full_or_hour} AND class = 'all'
                 AND (bucket + 0 >= {hour} + 3600 OR subject + 0 >= {subject})
             UNION ALL
-            SELECT subject, download - {download_lo}, upload - {upload_lo} FROM (
+            SELECT subject, {download_hi} - {download_lo}, {upload_hi} - {upload_lo} FROM (
                 SELECT subject, download, upload, ended - began AS length,
-                    {since_or_gap} - began AS lo
-                FROM gap WHERE ended > {since} AND class = 'all'
+                    {since_or_gap} - began AS lo, {until_or_gap} - began AS hi
+                FROM gap WHERE ended > {since} AND began + 0 < {since} + 86400 AND class = 'all'
             ) AS silence
         ) AS moved GROUP BY subject
     ) AS d ON d.subject = s.id
@@ -264,10 +264,12 @@ _PG_SUMMARY = """
             JOIN usage u ON u.exporter = b.exporter AND u.bucket = b.bucket AND u.subject >= b.subject
             WHERE u.class = 'all'
             UNION ALL
-            SELECT exporter, subject, download - {download_lo}, upload - {upload_lo} FROM (
+            SELECT exporter, subject, {download_hi} - {download_lo}, {upload_hi} - {upload_lo} FROM (
                 SELECT g.exporter, g.subject, g.download, g.upload, g.ended - g.began AS length,
-                    greatest(last.since, g.began) - g.began AS lo
-                FROM last JOIN gap g ON g.exporter = last.number AND g.ended > last.since WHERE g.class = 'all'
+                    greatest(last.since, g.began) - g.began AS lo,
+                    least(last.since + 86400, g.ended) - g.began AS hi
+                FROM last JOIN gap g ON g.exporter = last.number AND g.ended > last.since
+                WHERE g.began + 0 < last.since + 86400 AND g.class = 'all'
             ) AS silence
         ) AS moved GROUP BY exporter, subject
     ) AS d ON d.exporter = s.exporter AND d.subject = s.id
@@ -284,6 +286,7 @@ _NAMES = {
     "day_or_gap_end": _EARLIER.format("c.ended", "g.ended"),
     "full_or_hour": _LATER.format(_FULL, _HOUR),
     "since_or_gap": _LATER.format(_SINCE, "began"),
+    "until_or_gap": _EARLIER.format(f"{_SINCE} + 86400", "ended"),
     **{f"{name}_{end}": _UNTIL.format(name, end) for name in ("download", "upload") for end in ("lo", "hi")},
     **{f"sums_{row}": _SUMS.format(row) for row in "pd"},
     **{f"both_{row}": _BOTH.format(row) for row in "dm"},

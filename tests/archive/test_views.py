@@ -115,13 +115,16 @@ def test_top_clients(ready: Path, tmp_path: Path) -> None:
 def test_summary(ready: Path, tmp_path: Path) -> None:
     with house(tmp_path, ready, datetime(2026, 5, 31, 3, tzinfo=UTC).timestamp(), "Europe/Berlin", FOREVER) as it:
         _live(it, 12)
+        it.move("home", MACS[0], 10**9, 10**6)
+        it.poll("home", after=200_000.0)  # a silence that ends after the newest five minutes
         rows = {
             (row["source"], row["kind"], row["subject"]): row
             for row in _ask(it.path, "SELECT * FROM v_bandwidth_summary")
         }
         assert {kind for _, kind, _ in rows} == {"client", "site"}
         file = Archived(it.path)
-        since = max(row.when for row in file.usage) + BUCKET - 86_400
+        until = max(row.when for row in file.usage) + BUCKET
+        since = until - 86_400
         for (number, kind), (down, up) in file.grown.items():
             if kind != "all":
                 continue
@@ -135,8 +138,9 @@ def test_summary(ready: Path, tmp_path: Path) -> None:
             )
             for ended, each in file.gaps:
                 if each.subject == number and each.kind == "all" and ended > since:
-                    past = max(0, since - each.when)
-                    day += each.download - each.download * past // (ended - each.when)
+                    past, passed = (max(0, min(at, ended) - each.when) for at in (since, until))
+                    length = ended - each.when
+                    day += each.download * passed // length - each.download * past // length
             assert row["day_download"] == day > 0
             assert day < down
 
