@@ -376,7 +376,8 @@ def table(
 
     `instance` is a key of every table and not shown: where two exporters know a subject, it has two rows. A key called
     "" is one that is not shown either. Labels that a query brings are called by the names in `keys` as well. order: the
-    column by which rows are sorted, the largest first, or the least. links: by the name of the column that they stand on.
+    column by which rows are sorted, the largest first, or the least. links: by the name of the column on which they
+    stand.
     """
     brought = {label for column in columns for label in column.bring}
     common = ["instance", *(label for label in keys if label not in brought)]

@@ -11,11 +11,11 @@ from grafana.boards.shared import (
     CLIENT_KEYS,
     CLIENT_OF_ROW,
     LANDED,
+    SCOPES,
     SHARE,
     SHARE_BAR,
     both,
     day_by_day,
-    share_of_clients,
     whole_day,
 )
 from grafana.dashboard import OWNER, SELECTION, Dashboard, Variable, clients
@@ -27,6 +27,8 @@ _OWNED: Final = 'owner=~"$owner"'
 _OWNERS: Final = select(metrics.CLIENT_INFO, 'owner=~".+"')
 _VARIABLE: Final = Variable("owner", "Owner", f"label_values({_OWNERS.text}, owner)", every=None)
 WHOSE: Final = "{{owner}} ({{source}})"
+_SOURCE: Final = ("instance", "source")
+_pair = (metrics.CLIENT_DOWNLOAD_BYTES, metrics.CLIENT_UPLOAD_BYTES)
 
 
 def _by_owner(vector: Vector) -> Vector:
@@ -36,6 +38,12 @@ def _by_owner(vector: Vector) -> Vector:
 
 def _rate(family: Family) -> Vector:
     return bits(_by_owner(rate(select(family, PICKED))))
+
+
+def _share() -> Vector:
+    """Of a source, as an owner's clients may be on several of its sites."""
+    whole = aggregate("sum", _SOURCE, both(metrics.SITE_DOWNLOAD, metrics.SITE_UPLOAD, window="$__range"))
+    return matched(_by_owner(both(*_pair, PICKED, window="$__range")), "/", calc(whole, ">", 0), _SOURCE, ())
 
 
 def _days(family: Family) -> Vector:
@@ -67,8 +75,6 @@ def _accounts(title: str, period: str, before: str) -> Panel:
     ).sized(12, 7)
 
 
-_pair = (metrics.CLIENT_DOWNLOAD_BYTES, metrics.CLIENT_UPLOAD_BYTES)
-
 BOARD: Final = Dashboard(
     OWNER,
     "Bandwidth: Owner",
@@ -90,13 +96,9 @@ BOARD: Final = Dashboard(
         ).of_now(),
         stat(
             "Share of all clients",
-            f"What part of the bytes of all clients was theirs, in the time range. {SHARE}",
-            [
-                Query(
-                    _by_owner(share_of_clients(both(*_pair, PICKED, window="$__range"), window="$__range")),
-                    WHOSE,
-                )
-            ],
+            "What part of the bytes of all clients of the same source, in the chosen sites, was theirs in the time "
+            f"range. {SCOPES}",
+            [Query(_share(), WHOSE)],
             RATIO,
             NO_OWNER,
             history=False,

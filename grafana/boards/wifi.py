@@ -121,6 +121,8 @@ BOARD: Final = Dashboard(
                 )
             ],
             "Nobody below -70 dBm",
+            order="Signal",
+            least=True,
             links={"Client": CLIENT_OF_ROW},
         ).sized(12, 8),
         table(
@@ -139,6 +141,8 @@ BOARD: Final = Dashboard(
                 )
             ],
             "Nobody below 80 %",
+            order="Satisfaction",
+            least=True,
             links={"Client": CLIENT_OF_ROW},
         ).sized(12, 8),
         Row(
