@@ -196,9 +196,10 @@ def prose(page: Path) -> str:
 
 @cache
 def anchors(page: Path) -> frozenset[str]:
-    """What its headings are called in a link, as Git forges make it: "What `a-b` is?" is `what-a-b-is`."""
+    """Its own, and what its headings are called in a link, as Git forges make it of "What `a-b` is?": what-a-b-is."""
     headings = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
-    return frozenset(re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings)
+    slugs = (re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings)
+    return frozenset((*slugs, *re.findall(r'<a id="([^"]+)">', prose(page))))
 
 
 def test_links_between_pages_lead_somewhere() -> None:
