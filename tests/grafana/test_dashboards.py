@@ -148,9 +148,7 @@ def test_a_client_is_chosen_by_name_and_its_value_is_its_address() -> None:
             continue
         pattern = variables(uid)["client"]["regex"].strip("/").replace("(?<", "(?P<")
         for name in ("Anna's phone", '"} 1\nup 0', 'x",client="02:00:00:00:00:02"} 1 2', "ünï", " "):
-            found = re.search(pattern, f'{{client="02:00:00:00:00:01",name="{name}"}} 1 1795267671000', re.DOTALL)
-            if "\n" in name:
-                continue
+            found = re.search(pattern, f'{{client="02:00:00:00:00:01",name="{name}"}} 1 1795267671000')
             assert found is not None, name
             assert (found["value"], found["text"]) == ("02:00:00:00:00:01", name)
 
