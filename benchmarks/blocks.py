@@ -92,7 +92,8 @@ def _packed(first: int, step: int, values: Sequence[float]) -> bytes:
     """Samples at equal distances: after the second one, a moment takes one bit."""
     (before,) = _WORD.unpack(_DOUBLE.pack(values[0]))
     head = struct.pack(">H", len(values)) + _varint(first)
-    bits, count = before, 64
+    bits: int = before
+    count = 64
     leading, trailing = -1, 0
     for place, value in enumerate(values[1:]):
         if place == 0:

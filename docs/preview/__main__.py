@@ -15,6 +15,8 @@ from docs.preview.page import pictures
 
 def main() -> None:
     """Draw all of them, up to now."""
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
     url, folder, *chosen = sys.argv[1:]
     choices: dict[str, dict[str, str]] = defaultdict(dict)
     for each in chosen:
