@@ -119,6 +119,7 @@ class Committer:
         self.worked: set[str] = set()
         self.commit_error = ""
         self.commit_failures = 0
+        self._unsure: set[str] = set()
         self._publish(self.runtimes.values())
 
     def keep(self, accounts: Accounts) -> None:
@@ -283,6 +284,8 @@ class Committer:
             for step in steps:
                 with about(step.runtime.facts.name):
                     self._adopt(step)
+        else:
+            self._unsure.update(step.runtime.facts.name for step in steps)
         self._publish(touched)
         self.worked.update(outcomes)
 
@@ -362,7 +365,7 @@ class Committer:
     def _adopt(self, step: _Step) -> None:
         """The commit is durable: memory, page and health may follow."""
         runtime, outcome = step.runtime, step.outcome
-        health = runtime.health
+        name, health = runtime.facts.name, runtime.health
         voice.answers(runtime, self._clock.steady())
         voice.polled(runtime, step.changes, len(step.clients))
         if runtime.memory.source.number:
@@ -388,8 +391,14 @@ class Committer:
         health.up = True
         health.last_error = ""
         health.down_since = None
-        if self._accounts is not None:
-            self._accounts.take(runtime.facts.name, before, step.changes)
+        if self._accounts is None:
+            return
+        if name in self._unsure:  # the file alone knows whether a commit that failed had reached it
+            self._unsure.discard(name)
+            self._accounts.close(name)
+            self._open_accounts()
+        else:
+            self._accounts.take(name, before, step.changes)
 
     def _open_accounts(self) -> None:
         """Of all sources that have none."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -377,3 +379,27 @@ def test_a_failed_commit_moves_nothing(home: House) -> None:
     home.time.pass_(60)
     home.poll()
     assert home.said("client", ONE)["today"] == 510
+
+
+def test_a_commit_that_reached_the_disk_and_was_said_to_fail(home: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The archive has what it brought, so a start must not change what is said of the days on either side of it."""
+    spend(home, "2026-10-24T12:00", 10)
+    write = home.state._write
+
+    def reach_and_fail(*args: Any) -> None:
+        write(*args)
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(home.state, "_write", reach_and_fail)
+        home.use(ONE, 500)
+        home.until(at("2026-10-24T20:00"))
+        with pytest.raises(AssertionError):
+            home.poll()
+    home.use(ONE, 3_000)
+    home.until(at("2026-10-25T04:00"))
+    home.poll()
+    said = home.gauges()
+    assert home.said("client", ONE)["today"] == 1_667  # of nine hours, of which one is there twice, five after midnight
+    home.restart()
+    assert home.gauges() == said
