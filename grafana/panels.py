@@ -430,7 +430,7 @@ def sql_table(title: str, description: str, statement: str, units: Mapping[str, 
         "rawQuery": True,
         "rawSql": statement,
     }
-    overrides = tuple(override(name, "byName", {"unit": unit}) for name, unit in units.items())
+    overrides = tuple(override(name, "byName", {"unit": unit, **ROUNDED.get(unit, {})}) for name, unit in units.items())
     return Panel(
         "table",
         title,

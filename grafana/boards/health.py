@@ -27,7 +27,7 @@ from grafana.panels import (
     texts,
     timeline,
 )
-from grafana.promql import age, aggregate, calc, increase, matched, rate, scaled, select
+from grafana.promql import age, aggregate, calc, either, increase, matched, rate, scaled, select
 
 NO_EXPORTER: Final = "Prometheus has nothing of an exporter in this time"
 NO_ARCHIVE: Final = "No archive in PostgreSQL: `archive.url` is not set"
@@ -35,6 +35,13 @@ NO_ROUTER: Final = "No OpenWrt router"
 _ALARM: Final = {"thresholds": steps((None, "green"), (1, "red"))}
 _EVENTS = increase(select(metrics.COUNTER_EVENTS), "$__rate_interval")
 _INTERVAL = select(metrics.SOURCE_INTERVAL)
+
+_EACH: Final = ("instance", "source")
+_FAILURES = either(
+    aggregate("sum", _EACH, increase(select(metrics.SOURCE_POLL_FAILURES), "$__range")),
+    scaled(0, aggregate("max", _EACH, select(metrics.SOURCE_UP))),
+)
+"""A reason has a series once a poll has failed for it."""
 
 _LIMIT = matched(select(metrics.THRESHOLD_ARCHIVE_LAG), "and", select(metrics.ARCHIVE_LAG), ("job", "instance"))
 """Where there is an archive."""
@@ -61,13 +68,7 @@ BOARD: Final = Dashboard(
                 Column("Poll takes", select(metrics.SOURCE_DURATION), SECONDS),
                 Column("Of interval", calc(select(metrics.SOURCE_DURATION), "/", _INTERVAL), RATIO, shows=FULLNESS),
                 Column("Polls", increase(select(metrics.SOURCE_POLLS), "$__range"), COUNT),
-                Column(
-                    "Failures",
-                    aggregate(
-                        "sum", ("instance", "source"), increase(select(metrics.SOURCE_POLL_FAILURES), "$__range")
-                    ),
-                    COUNT,
-                ),
+                Column("Failures", _FAILURES, COUNT),
                 Column("Gaps", increase(select(metrics.SOURCE_GAPS), "$__range"), COUNT),
                 Column("Clients over limit", select(metrics.CLIENTS_OVER), COUNT),
                 Column("Resets in an hour", select(names.RESETS), COUNT),
