@@ -257,7 +257,11 @@ def curves(
     links: Sequence[Json] = (),
     defaults: Mapping[str, Any] | None = None,
 ) -> Panel:
-    """Values over time."""
+    """Values over time. Bars are five minutes apart or more.
+
+    They show increases over $__rate_interval, which is four scrapes or more: closer together, each would count again
+    what its neighbours count.
+    """
     draw = draw or Draw()
     custom = {
         "drawStyle": "bars" if draw.bars else "line",
@@ -291,6 +295,7 @@ def curves(
         custom=custom,
         defaults={"links": list(links), **(defaults or {})},
         overrides=tuple(overrides),
+        interval="5m" if draw.bars else "",
     )
 
 

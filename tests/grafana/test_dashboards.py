@@ -192,6 +192,12 @@ def test_a_name_does_not_decide_how_a_curve_is_drawn() -> None:
                 assert override["matcher"]["options"].endswith("$/"), where
 
 
+def test_bars_do_not_count_what_their_neighbours_count() -> None:
+    for where, panel in all_panels():
+        if panel["fieldConfig"]["defaults"]["custom"].get("drawStyle") == "bars":
+            assert panel["interval"] in ("5m", "1d"), where
+
+
 def test_every_query_goes_to_the_chosen_data_source() -> None:
     for where, panel in all_panels():
         for asked in (panel, *panel["targets"]):
