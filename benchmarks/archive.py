@@ -164,8 +164,8 @@ def _questions(history: queries.History) -> dict[str, Callable[[], Sized]]:
         return [percentile(*period, bins, silences)]
 
     def usual() -> list[Usual | None]:
-        earlier = queries.earlier_hours(history, [FIRST], END // HOUR * HOUR - 4 * HOUR, 28)
-        return [anomaly(10**9, earlier)]
+        beside = queries.beside_earlier(history, [FIRST], [END // HOUR * HOUR - 4 * HOUR], 28)
+        return [anomaly(10**9, each.earlier) for each in beside]
 
     def compared() -> list[Compared]:
         halves = (june, june + 15 * 86_400), (june + 15 * 86_400, july)

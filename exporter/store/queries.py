@@ -321,11 +321,6 @@ def same_hours(hour: int, zone: ZoneInfo, days: int) -> Sequence[int]:
     return [int(each.replace(tzinfo=zone).astimezone(UTC).timestamp()) // HOUR * HOUR for each in earlier]
 
 
-def earlier_hours(history: History, subjects: Collection[int], hour: int, days: int) -> list[int]:
-    """What these subjects moved together in the same hour of the days before; see Beside."""
-    return next((each.earlier for each in beside_earlier(history, subjects, [hour], days)), [])
-
-
 def beside_earlier(history: History, subjects: Collection[int], named: Collection[int], days: int) -> Iterator[Beside]:
     """Hours of UTC that are made, in which these subjects moved so much together: see Beside."""
     zone, since = history.zone, kept_since(history).hours

@@ -22,7 +22,7 @@ from grafana.boards.shared import (
     QUIET,
     WAN_OF_SERIES,
     line_rates,
-    line_share,
+    line_shares,
     ours,
     top_clients_day,
     top_clients_now,
@@ -146,10 +146,7 @@ BOARD: Final = Dashboard(
         gauges(
             "Share of what is paid for",
             "How much of the line's contract is used just now, by direction. A share of the line, not of its port.",
-            [
-                Query(line_share(metrics.WAN_DOWNLOAD, metrics.WAN_CONTRACT_DOWNLOAD), f"{LINES} down"),
-                Query(line_share(metrics.WAN_UPLOAD, metrics.WAN_CONTRACT_UPLOAD), f"{LINES} up"),
-            ],
+            line_shares(),
             RATIO,
             NO_CONTRACT,
             highest=1,

@@ -140,9 +140,16 @@ def ours(vector: Vector) -> Vector:
     return matched(vector, "and", over("last_over_time", select(metrics.BUILD_INFO), "1d"), ("job", "instance"))
 
 
-def line_share(moved: Family, contract: Family) -> Vector:
-    """What part of what is paid for a line uses, by its own counters."""
-    return calc(rate(select(moved)), "/", calc(select(contract), ">", 0))
+def line_shares() -> list[Query]:
+    """What part of what is paid for each line uses, by its own counters."""
+    down, up = (
+        calc(rate(select(moved)), "/", calc(select(contract), ">", 0))
+        for moved, contract in (
+            (metrics.WAN_DOWNLOAD, metrics.WAN_CONTRACT_DOWNLOAD),
+            (metrics.WAN_UPLOAD, metrics.WAN_CONTRACT_UPLOAD),
+        )
+    )
+    return [Query(down, f"{LINES} down"), Query(up, f"{LINES} up")]
 
 
 def whole_day(counter: Vector) -> Vector:

@@ -17,7 +17,7 @@ from grafana.boards.shared import (
     QUIET,
     day_by_day,
     line_rates,
-    line_share,
+    line_shares,
     whole_day,
 )
 from grafana.dashboard import WAN, Dashboard
@@ -30,6 +30,7 @@ from grafana.panels import (
     UP_OR_DOWN,
     Column,
     Draw,
+    Panel,
     Query,
     Row,
     curves,
@@ -60,6 +61,21 @@ def _line_rate(family: Family) -> Vector:
     return aggregate("sum", _SITE, rate(select(family)))
 
 
+def _rest_over_time(direction: str, line: Vector, clients: Vector) -> Panel:
+    return curves(
+        f"Rest of the {direction}",
+        f"The line, its clients, and the rest, over time. {_REST}",
+        [
+            Query(bits(line), "{{source}} {{site}} line"),
+            Query(bits(clients), "{{source}} {{site}} clients"),
+            Query(bits(calc(line, "-", clients)), "{{source}} {{site}} rest"),
+        ],
+        BITS,
+        QUIET,
+        draw=Draw(dashed=" rest$"),
+    )
+
+
 _DOWN, _UP = _line(metrics.WAN_DOWNLOAD), _line(metrics.WAN_UPLOAD)
 _CLIENTS_DOWN, _CLIENTS_UP = _clients(metrics.SITE_DOWNLOAD), _clients(metrics.SITE_UPLOAD)
 _REST_DOWN, _REST_UP = calc(_DOWN, "-", _CLIENTS_DOWN), calc(_UP, "-", _CLIENTS_UP)
@@ -73,10 +89,7 @@ BOARD: Final = Dashboard(
         curves(
             "Share of what is paid for",
             "How much of each line's contract is used, by direction. A share of the line, by its own counters.",
-            [
-                Query(line_share(metrics.WAN_DOWNLOAD, metrics.WAN_CONTRACT_DOWNLOAD), f"{LINES} down"),
-                Query(line_share(metrics.WAN_UPLOAD, metrics.WAN_CONTRACT_UPLOAD), f"{LINES} up"),
-            ],
+            line_shares(),
             RATIO,
             NO_CONTRACT,
             defaults={"min": 0},
@@ -142,38 +155,8 @@ BOARD: Final = Dashboard(
                     ],
                     QUIET,
                 ).sized(24, 7),
-                curves(
-                    "Rest of the download",
-                    f"The line, its clients, and the rest, over time. {_REST}",
-                    [
-                        Query(bits(_line_rate(metrics.WAN_DOWNLOAD)), "{{source}} {{site}} line"),
-                        Query(bits(_line_rate(metrics.SITE_DOWNLOAD)), "{{source}} {{site}} clients"),
-                        Query(
-                            bits(
-                                calc(_line_rate(metrics.WAN_DOWNLOAD), "-", _line_rate(metrics.SITE_DOWNLOAD)),
-                            ),
-                            "{{source}} {{site}} rest",
-                        ),
-                    ],
-                    BITS,
-                    QUIET,
-                    draw=Draw(dashed=" rest$"),
-                ),
-                curves(
-                    "Rest of the upload",
-                    f"The line, its clients, and the rest, over time. {_REST}",
-                    [
-                        Query(bits(_line_rate(metrics.WAN_UPLOAD)), "{{source}} {{site}} line"),
-                        Query(bits(_line_rate(metrics.SITE_UPLOAD)), "{{source}} {{site}} clients"),
-                        Query(
-                            bits(calc(_line_rate(metrics.WAN_UPLOAD), "-", _line_rate(metrics.SITE_UPLOAD))),
-                            "{{source}} {{site}} rest",
-                        ),
-                    ],
-                    BITS,
-                    QUIET,
-                    draw=Draw(dashed=" rest$"),
-                ),
+                _rest_over_time("download", _line_rate(metrics.WAN_DOWNLOAD), _line_rate(metrics.SITE_DOWNLOAD)),
+                _rest_over_time("upload", _line_rate(metrics.WAN_UPLOAD), _line_rate(metrics.SITE_UPLOAD)),
             ),
         ),
         Row(

@@ -440,7 +440,8 @@ def _earlier_hours_are_true(history: queries.History, sums: Sums, zone: ZoneInfo
             silent = any(a < start + HOUR and b > start for a, b in sums.silences(each.source))
             if start >= since and not silent:
                 truth.append(sum(sums.moved(each, start, start + HOUR)))
-        said = queries.earlier_hours(history, [number], hour, 28)
+        [beside] = queries.beside_earlier(history, [number], [hour], 28)
+        said = beside.earlier
         assert said == truth[: len(said)]
         assert not any(truth[len(said) :])
         assert said

@@ -153,9 +153,8 @@ def test_earlier_hours_know_silences_and_births(ready: Path, tmp_path: Path) -> 
         silent = hour - 3 * 86_400 - 1800
         file.execute("INSERT INTO gap VALUES (?, ?, 1, 'all', 5, 5, 0)", (silent, silent + 3600))
     with queries.reading(path) as history:
-        earlier = queries.earlier_hours(history, [1], hour, 28)
-        assert earlier == [1001, 2001, 0, 5001, 0, 0, 0, 9001]
-        assert queries.earlier_hours(history, [3], hour, 28) == []
+        earlier = [1001, 2001, 0, 5001, 0, 0, 0, 9001]
+        assert [*queries.beside_earlier(history, [3], [hour], 28)] == [(hour, 0, [])]
         silent_hour, born = hour - 3 * 86_400, hour - 9 * 86_400
         beside = {each.hour: each for each in queries.beside_earlier(history, [1], [hour, silent_hour, born], 28)}
         assert beside[hour] == (hour, 0, earlier)
@@ -173,7 +172,8 @@ def _everything(history: queries.History) -> None:
     queries.hours(history, [1], [3600, 7200])
     queries.days(history, [1], first, first + 30)
     queries.silences(history, [1], 300, 600)
-    queries.earlier_hours(history, [*queries.subjects(history, ["client"])], int(BEGIN) // HOUR * HOUR + 86_400, 28)
+    clients = [*queries.subjects(history, ["client"])]
+    [*queries.beside_earlier(history, clients, [int(BEGIN) // HOUR * HOUR + 86_400], 28)]
     [*queries.beside_earlier(history, [1, 2], range(3600, 90 * 3600, 3600), 28)]
     queries.happened(history, "home", ("baseline", "implausible"), 300, 30 * 86_400)
     queries.kept_since(history)
@@ -339,7 +339,6 @@ def test_postgresql_says_the_same(tmp_path: Path, archive: Database) -> None:
             sorted(queries.bins(history, list(named), hour, hour + 86_400)),
             queries.hours(history, list(named), range(hour, hour + 86_400, HOUR)),
             sorted(queries.silences(history, list(named), hour, hour + 86_400)),
-            queries.earlier_hours(history, list(named), hour + 2 * 86_400, 28),
             [*queries.beside_earlier(history, list(named), range(hour, hour + 3 * 86_400, HOUR), 28)],
             queries.happened(history, "home", ("baseline", "reset"), hour + 300, hour + 86_400),
             queries.kept_since(history),
