@@ -299,7 +299,7 @@ def _truth_of_views(sums: Sums, zone: ZoneInfo, now: int) -> dict[str, Said]:
             ranked[month_, source, rank, client] = (*pair, sum(pair), sum(pair) / whole)
     since = sums.newest() - 86_400
     summary: Said = {
-        each[:4]: (*sums.moved(each, begin - 1, now), *sums.moved(each, since, now))
+        each[:4]: (*sums.moved(each, begin - 1, now), *sums.moved(each, since, since + 86_400))
         for each in sums.everybody()
         if each.of_class == "all"
     }
