@@ -181,6 +181,31 @@ def test_a_kill_brings_an_older_period_back_while_nobody_looks() -> None:
     assert daemon.exporter.total()[0] <= daemon.moved[ONE]
 
 
+@pytest.mark.parametrize("away", ["", "restart the exporter"])
+@pytest.mark.parametrize("end", ["cut power", "stop and start", "kill"])
+def test_a_row_driven_out_after_its_file_was_written_does_not_count_again(end: str, away: str) -> None:
+    """The period ended while the router was off, so its file is from before the row began again from 0."""
+    daemon = Daemon()
+    for step in [
+        "move a lot",
+        "move another",
+        "commit",
+        "poll",
+        "evict",
+        "move a little",
+        "poll",
+        away,
+        "wait days",
+        end,
+    ]:
+        STEPS.get(step, lambda _: None)(daemon)
+        daemon.router.at += 1
+    for _ in range(2):
+        daemon.move(ONE, 1)
+        daemon.poll()
+        daemon.check()
+
+
 @settings(max_examples=600)
 @given(histories(STEPS))
 def test_never_over(history: History) -> None:

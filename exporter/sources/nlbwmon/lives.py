@@ -371,6 +371,8 @@ class Lives:
                 # further on than it seemed, and what came next may hold bytes that are counted already.
                 followed = followed and not mine
                 continue
+            if mine and self._may_be_from_before(exchange, label):
+                continue
             if mine:
                 unknown = self._unsure or self._behind
                 found.append(Closing(self.mark, None if unknown else self._bases, counts_of(rows), None, ended))
@@ -379,6 +381,17 @@ class Lives:
             bases: Counts | None = {} if born_by_rollover else None
             found.append(Closing(self._mark(facts, label), bases, counts_of(rows), after, ended))
         return found
+
+    def _may_be_from_before(self, exchange: Exchange, label: str) -> bool:
+        """Whether the file of our last period may show more of a row than was left of it when it was last read.
+
+        In a full table others may have driven it out since. A file that a rollover wrote is younger than any reading.
+        """
+        written, rows = exchange.before.files.get(label, 0.0), exchange.closed.get(label) or ()
+        if any(period.label > label and period.start <= written for period in exchange.periods):
+            return False
+        full = exchange.limit is not None and max(len(self._counts), len(rows)) >= CROWDED * exchange.limit
+        return full and (self._resumed or written <= self._alive)
 
     def _began_at(self, exchange: Exchange, here: Standing) -> float | None:
         """After when all that rows have above their bases was counted; None where nothing tells."""
