@@ -124,8 +124,9 @@ def pin(
 ) -> None:
     """Show who a source is, and on a yes trust it: a router's SSH host key, or a controller's certificate.
 
-    The key goes into the source's known_hosts, the certificate's fingerprint into the configuration. The exit status
-    is 0 if the source is trusted now, 1 if it is not, 2 if nobody can be asked or the file is wrong.
+    The key goes into the source's known_hosts, the certificate's fingerprint into the configuration.
+
+    The exit status is 0 if the source is trusted now, 1 if it is not, 2 if nobody can be asked or the file is wrong.
     """
     entry = _entry(_load(config), source, config)
     from exporter.config.errors import one_line
