@@ -22,8 +22,7 @@ RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --disable-pip-versio
 FROM python:3.11.15-slim-bookworm
 
 LABEL org.opencontainers.image.title="Bandwidth Exporter" \
-      org.opencontainers.image.description="Every byte your network meters, counted once, as Prometheus counters" \
-      org.opencontainers.image.base.name="docker.io/library/python:3.11.15-slim-bookworm"
+      org.opencontainers.image.description="Every byte your network meters, counted once, as Prometheus counters"
 
 # A user of its own, with a number that volumes can rely on.
 RUN groupadd --gid 10477 bandwidth \
