@@ -385,13 +385,17 @@ class Lives:
     def _may_be_from_before(self, exchange: Exchange, label: str) -> bool:
         """Whether the file of our last period may show more of a row than was left of it when it was last read.
 
-        In a full table others may have driven it out since. A file that a rollover wrote is younger than any reading.
+        In a full table others may have driven it out since. What a rollover of the same daemon wrote is younger than
+        any reading; another daemon may have been loaded with an older file and have written that again.
         """
-        written, rows = exchange.before.files.get(label, 0.0), exchange.closed.get(label) or ()
-        if any(period.label > label and period.start <= written for period in exchange.periods):
+        facts, rows = exchange.before, exchange.closed.get(label) or ()
+        if exchange.limit is None or max(len(self._counts), len(rows)) < CROWDED * exchange.limit:
             return False
-        full = exchange.limit is not None and max(len(self._counts), len(rows)) >= CROWDED * exchange.limit
-        return full and (self._resumed or written <= self._alive)
+        if self.daemon != (facts.boot, facts.pids):
+            return True
+        written = facts.files.get(label, 0.0)
+        is_rollover = any(period.label > label and period.start <= written for period in exchange.periods)
+        return not is_rollover and (self._resumed or written <= self._alive)
 
     def _began_at(self, exchange: Exchange, here: Standing) -> float | None:
         """After when all that rows have above their bases was counted; None where nothing tells."""
