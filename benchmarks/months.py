@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import statistics
 import tempfile
 import threading
@@ -93,7 +94,7 @@ class House:
     def _feed(self) -> None:
         while not self._ended.is_set():
             if self.feeding.wait(0.1):
-                self._ended.wait(min(1.0, self.feeder.step()))
+                self._ended.wait(min(1.0, self.feeder.turn()))
 
     def poll(self, after: float) -> tuple[float, float]:
         """Seconds of the poll, and of this thread's CPU in it."""
@@ -145,6 +146,7 @@ def main(clients: int, moving: float, minutes: int) -> None:
 
 def _live(path: Path, database: Database, clients: int, moving: float, minutes: int) -> list[Cost]:
     controller = Controller(clients, 1.0)
+    os.sync()  # what was built is on the disk, and no poll waits for that
     house = House(path, database, controller, BACK // 300 * 300 - WEEK)
     for _ in range(2):
         house.poll(INTERVAL)

@@ -68,8 +68,13 @@ class Feeder:
 
     def _run(self) -> None:
         while not self._ending.is_set():
-            self._ending.wait(self.step())
+            self._ending.wait(self.turn())
         self.close()
+
+    def turn(self) -> float:
+        """A step, and seconds of rest after it: at least as long as it took, for polls want the interpreter as well."""
+        begun = self._clock.steady()
+        return max(self.step(), self._clock.steady() - begun)
 
     def step(self) -> float:
         """Send what there is, at most one batch. Seconds until the next step."""
