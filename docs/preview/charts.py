@@ -57,10 +57,10 @@ def chart(panel: Json, found: Sequence[tuple[str, Points]], server: Server, widt
     most = max(values) or (0.0 if min(values) else 1.0)
     high = max(60, height - 17 * min(len(lines), LISTED) - 30)
     frame = Frame(server.end - server.span, server.span, min(values), most, width, high)
-    unit = panel["fieldConfig"]["defaults"]["unit"]
+    field = panel["fieldConfig"]["defaults"]
     curves = "".join(_bars(line, frame) if _is_bars(line) else _curve(line, frame) for line in lines)
-    svg = f'<svg width="{width}" height="{high + 18}">{_grid(frame, unit, server.end)}{curves}</svg>'
-    return svg + _legend(lines, unit, server.end)
+    svg = f'<svg width="{width}" height="{high + 18}">{_grid(frame, field, server.end)}{curves}</svg>'
+    return svg + _legend(lines, field, server.end)
 
 
 def _lines(panel: Json, found: Sequence[tuple[str, Points]]) -> Iterator[Line]:
@@ -83,12 +83,12 @@ def _is_bars(line: Line) -> bool:
     return bool(line.field["custom"].get("drawStyle") == "bars")
 
 
-def _grid(frame: Frame, unit: str, now: float) -> str:
+def _grid(frame: Frame, field: Json, now: float) -> str:
     parts = []
     form = "%m-%d" if frame.span > 2 * 86_400 else "%H:%M"
     for tick in range(5):
         value, at = frame.least + (frame.most - frame.least) * tick / 4, frame.start + frame.span * tick / 4
-        y, label = frame.y(value), escape(shown(value, unit, now))
+        y, label = frame.y(value), escape(shown(value, field, now))
         parts.append(f'<line x1="{AXIS}" x2="{frame.width - 8}" y1="{y:.1f}" y2="{y:.1f}" class="grid"/>')
         parts.append(f'<text x="{AXIS - 5}" y="{y + 3:.1f}" class="y">{label}</text>')
         when = f"{datetime.fromtimestamp(at, UTC):{form}}"
@@ -128,10 +128,10 @@ def _step(times: Sequence[float], otherwise: float) -> float:
     return min((later - earlier for earlier, later in pairwise(times)), default=otherwise)
 
 
-def _legend(lines: Sequence[Line], unit: str, now: float) -> str:
+def _legend(lines: Sequence[Line], field: Json, now: float) -> str:
     parts = [
         f'<div class="key"><i style="background:{line.colour}"></i>{escape(line.name)}'
-        f"<b>{escape(shown(line.mean, unit, now))}</b></div>"
+        f"<b>{escape(shown(line.mean, field, now))}</b></div>"
         for line in lines[:LISTED]
     ]
     more = [f'<div class="key">… and {len(lines) - LISTED} more</div>'] if len(lines) > LISTED else []

@@ -105,8 +105,8 @@ def pictures(
             dashboard = json.loads(path.read_text(encoding="utf-8"))
             chosen = choices.get(path.stem, {})
             span = seconds(chosen.get("span", dashboard["time"]["from"]))
-            every = {each["name"]: each.get("allValue") or ".+" for each in dashboard["templating"]["list"]}
-            page, high = draw(dashboard, Server(url.rstrip("/"), end, span, {**every, **chosen}))
+            server = Server(url.rstrip("/"), end, span, chosen).choosing(dashboard["templating"]["list"])
+            page, high = draw(dashboard, server)
             html = Path(work) / f"{path.stem}.html"
             html.write_text(page, encoding="utf-8")
             drawn = folder / f"{path.stem}.png"

@@ -6,7 +6,7 @@ import json
 import math
 import re
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from docs.preview.values import Json, Points
@@ -37,6 +37,25 @@ class Server(NamedTuple):
         times = {"start": repr(end - self.span), "end": repr(end), "step": str(step)}
         found = self._ask("query_range", query=self._expand(target["expr"], step), **times)
         return [(each["metric"], [(at, float(value)) for at, value in each["values"]]) for each in found]
+
+    def choosing(self, variables: Sequence[Json]) -> Server:
+        """With all that may be chosen of each variable that has no value yet, as *All* does."""
+        server = self
+        for each in variables:
+            if each["name"] not in server.variables:
+                value = each.get("allValue") or server._listed(each)
+                server = server._replace(variables={**server.variables, each["name"]: value})
+        return server
+
+    def _listed(self, variable: Json) -> str:
+        """What `query_result` finds. Other queries choose among labels: everything."""
+        query = variable["query"]["query"] if isinstance(variable["query"], dict) else ""
+        expression = re.fullmatch(r"query_result\((.*)\)", query)
+        if expression is None:
+            return ".+"
+        found = self._ask("query", query=self._expand(expression[1], 1.0), time=repr(self.end))
+        label = re.search(r"(\w+)=", variable["regex"])
+        return "|".join(each["metric"][label[1]] for each in found) if label else ".+"
 
     def _ask(self, path: str, **parameters: str) -> list[Json]:
         body = fetch(f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}")

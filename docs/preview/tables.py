@@ -24,7 +24,7 @@ def stats(panel: Json, found: Sequence[tuple[str, Points]], now: float) -> str:
         filled = panel["options"].get("colorMode") == "background"
         style = f"background:{colour};color:#fff" if filled else f"color:{colour}"
         title = f"<small>{escape(name)}</small>" if len(found) > 1 else ""
-        words = escape(text or shown(value, field["unit"], now))
+        words = escape(text or shown(value, field, now))
         cells.append(f'<div class="stat" style="{style}">{title}<b>{words}</b></div>')
     return f'<div class="stats">{"".join(cells)}</div>'
 
@@ -39,7 +39,7 @@ def bars(panel: Json, found: Sequence[tuple[str, Points]], now: float) -> str:
         parts.append(
             f'<div class="bar"><span>{escape(name)}</span>'
             f'<i><u style="width:{100 * share:.1f}%;background:{colour}"></u></i>'
-            f"<b>{escape(shown(value, field['unit'], now))}</b></div>"
+            f"<b>{escape(shown(value, field, now))}</b></div>"
         )
     return "".join(parts)
 
@@ -92,4 +92,4 @@ def _cell(panel: Json, rows: Sequence[Row], row: Row, name: str, title: str, now
     elif kind == "gauge":
         share = min(1.0, value / (field.get("max") or max(each.get(name) or 0 for each in rows) or 1))
         style = f"background:linear-gradient(90deg,{colour}66 {100 * share:.0f}%,transparent 0)"
-    return f'<td class="n" style="{style}">{escape(text or shown(value, field["unit"], now))}</td>'
+    return f'<td class="n" style="{style}">{escape(text or shown(value, field, now))}</td>'

@@ -29,19 +29,24 @@ PREFIXES: Final = ("", "k", "M", "G", "T", "P")
 LONG: Final = (("d", 86_400), ("h", 3600), ("min", 60))
 
 
-def shown(value: float, unit: str, now: float) -> str:
-    """A value in one of Grafana's units. now: Unix seconds."""
+def shown(value: float, field: Json, now: float) -> str:
+    """A value in the unit of its field, with as many decimals as that says. now: Unix seconds."""
+    unit, decimals = field["unit"], field.get("decimals")
     if unit == "dateTimeFromNow":
         return f"{(now - value / 1000) / 3600:.1f} h ago"
     if unit.startswith("dateTime"):
         return f"{datetime.fromtimestamp(value / 1000, UTC):%Y-%m-%d %H:%M}"
     if unit == "percentunit":
-        return f"{100 * value:.3g} %"
+        return f"{_digits(100 * value, decimals)} %"
     if unit in SCALED:
         return _scaled(value, [prefix + SCALED[unit] for prefix in PREFIXES])
     if unit == "s":
         return _duration(value)
-    return f"{value:.4g}" + ("" if unit in ("none", "short") else f" {unit}")
+    return _digits(value, decimals) + ("" if unit in ("none", "short") else f" {unit}")
+
+
+def _digits(value: float, decimals: int | None) -> str:
+    return f"{value:.4g}" if decimals is None else f"{value:.{decimals}f}"
 
 
 def _scaled(value: float, names: Sequence[str]) -> str:
