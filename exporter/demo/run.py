@@ -133,11 +133,11 @@ def run(host: str, port: int, state: Path) -> int:
 
 
 def quotas() -> tuple[Quota, ...]:
-    """What the household may use: of its line in a month, and Mia in a day."""
+    """What the household may use: of its line in a month, and behind the attic's router in a day."""
     zone = local_zone()
     return (
         Quota("The line", "wan", Cycle("1", zone), 5 * 10**12, HOME, "default", "wan1"),
-        Quota("Mia", "owner", Cycle(DAILY, zone), 40 * 10**9, subject="Mia"),
+        Quota("The attic", "source", Cycle(DAILY, zone), 350 * 10**9, ATTIC),
     )
 
 
