@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from typing import Final
 
 from msgspec import Struct
@@ -171,7 +171,7 @@ class Lives:
                 not self._is_sound(facts, here)
                 or self._may_be_a_copy(exchange, here)
                 or (restarted and self._may_be_twice(exchange, here.period.label))
-                or (behind and self._is_crowded(exchange))
+                or (behind and self._is_crowded(exchange, exchange.rows))
                 or (restarted and self._foreign is not None)
             )
             self._bases = None if unknown else counts_of(base or ())
@@ -320,9 +320,12 @@ class Lives:
             return False
         return self._foreign is not None and not _fell(self._in_foreign, counts_of(exchange.rows), None)
 
-    def _is_crowded(self, exchange: Exchange) -> bool:
-        """Whether a copy that is a refresh behind may bring back the old value of a row that was driven out since."""
-        most = max(len(self._counts), len(exchange.rows))
+    def _is_crowded(self, exchange: Exchange, rows: Sized) -> bool:
+        """Whether an older copy may bring back the old value of a row that was driven out since.
+
+        rows: those that the table held beside the ones that were read last.
+        """
+        most = max(len(self._counts), len(rows))
         return exchange.limit is not None and most >= CROWDED * exchange.limit
 
     def _may_be_twice(self, exchange: Exchange, label: str) -> bool:
@@ -389,7 +392,7 @@ class Lives:
         any reading; another daemon may have been loaded with an older file and have written that again.
         """
         facts, rows = exchange.before, exchange.closed.get(label) or ()
-        if exchange.limit is None or max(len(self._counts), len(rows)) < CROWDED * exchange.limit:
+        if not self._is_crowded(exchange, rows):
             return False
         if self.daemon != (facts.boot, facts.pids):
             return True
