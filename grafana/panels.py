@@ -336,6 +336,11 @@ def timeline(
     )
 
 
+def up_and_down(title: str, description: str, query: Query, empty: str) -> Panel:
+    """When each series was up."""
+    return timeline(title, description, [query], PLAIN, empty, {"mappings": [UP_OR_DOWN]})
+
+
 def override(name: str, matcher: str, properties: Mapping[str, Any]) -> Json:
     """How some fields differ from the others."""
     return {

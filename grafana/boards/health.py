@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from exporter import metrics
+from exporter.metrics import Family
 from grafana import names
 from grafana.boards.shared import ours
 from grafana.dashboard import EXPORTER, Dashboard
@@ -18,6 +19,7 @@ from grafana.panels import (
     UP_OR_DOWN,
     Column,
     Draw,
+    Panel,
     Query,
     Row,
     curves,
@@ -25,7 +27,7 @@ from grafana.panels import (
     steps,
     table,
     texts,
-    timeline,
+    up_and_down,
 )
 from grafana.promql import age, aggregate, calc, either, increase, matched, rate, scaled, select
 
@@ -45,6 +47,13 @@ _FAILURES = either(
 
 _LIMIT = matched(select(metrics.THRESHOLD_ARCHIVE_LAG), "and", select(metrics.ARCHIVE_LAG), ("job", "instance"))
 """Where there is an archive."""
+
+
+def _by_reason(title: str, description: str, family: Family, empty: str) -> Panel:
+    """How often it happened, by source and reason."""
+    queries = [Query(increase(select(family), "$__rate_interval"), "{{source}} {{reason}}")]
+    return curves(title, description, queries, COUNT, empty, draw=Draw(bars=True, stacked=True))
+
 
 BOARD: Final = Dashboard(
     EXPORTER,
@@ -75,13 +84,11 @@ BOARD: Final = Dashboard(
             ],
             NO_EXPORTER,
         ).sized(24, 7),
-        timeline(
+        up_and_down(
             "Sources up and down",
             "Whether the last poll of each source had succeeded.",
-            [Query(select(metrics.SOURCE_UP), "{{source}}")],
-            PLAIN,
+            Query(select(metrics.SOURCE_UP), "{{source}}"),
             NO_EXPORTER,
-            {"mappings": [UP_OR_DOWN]},
         ),
         curves(
             "Poll time of the interval",
@@ -101,21 +108,17 @@ BOARD: Final = Dashboard(
             SECONDS,
             NO_EXPORTER,
         ),
-        curves(
+        _by_reason(
             "Failures by reason",
             "Polls that failed, by source and reason; docs/metrics.md explains each of them.",
-            [Query(increase(select(metrics.SOURCE_POLL_FAILURES), "$__rate_interval"), "{{source}} {{reason}}")],
-            COUNT,
+            metrics.SOURCE_POLL_FAILURES,
             "No poll has failed",
-            draw=Draw(bars=True, stacked=True),
         ),
-        curves(
+        _by_reason(
             "Skipped records by reason",
             "Records of a meter that were skipped; docs/metrics.md explains each reason.",
-            [Query(increase(select(metrics.SOURCE_BAD_RECORDS), "$__rate_interval"), "{{source}} {{reason}}")],
-            COUNT,
+            metrics.SOURCE_BAD_RECORDS,
             "No record was skipped",
-            draw=Draw(bars=True, stacked=True),
         ),
         curves(
             "Counters that did not simply go on",
@@ -222,18 +225,11 @@ BOARD: Final = Dashboard(
                     "bytes",
                     NO_EXPORTER,
                 ),
-                timeline(
+                up_and_down(
                     "Scrapes",
                     "Whether Prometheus could scrape the exporter.",
-                    [
-                        Query(
-                            ours(select(names.UP)),
-                            "{{instance}}",
-                        )
-                    ],
-                    PLAIN,
+                    Query(ours(select(names.UP)), "{{instance}}"),
                     NO_EXPORTER,
-                    {"mappings": [UP_OR_DOWN]},
                 ).sized(24, 4),
             ),
         ),

@@ -24,7 +24,6 @@ from grafana.dashboard import WAN, Dashboard
 from grafana.panels import (
     BITS,
     BYTES,
-    PLAIN,
     RATIO,
     SECONDS,
     UP_OR_DOWN,
@@ -35,7 +34,7 @@ from grafana.panels import (
     Row,
     curves,
     table,
-    timeline,
+    up_and_down,
 )
 from grafana.promql import Vector, aggregate, bits, calc, increase, named, one, over, percentile, rate, select
 
@@ -101,13 +100,11 @@ BOARD: Final = Dashboard(
             SECONDS,
             "No gateway here measures it; routers do not",
         ).sized(12, 8),
-        timeline(
+        up_and_down(
             "Up and down",
             "Whether each line was up, as its gateway says.",
-            [Query(select(metrics.WAN_UP), LINES)],
-            PLAIN,
+            Query(select(metrics.WAN_UP), LINES),
             NO_LINE,
-            {"mappings": [UP_OR_DOWN]},
         ).sized(24, 5),
         table(
             "Lines now",

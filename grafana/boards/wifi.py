@@ -18,6 +18,7 @@ from grafana.panels import (
     SECONDS,
     UP_OR_DOWN,
     Column,
+    Panel,
     Query,
     Row,
     curves,
@@ -54,6 +55,13 @@ _PORT_KEYS: Final = {
     "port": "",
 }
 _PORT: Final = ("instance", "source", "site", "device", "port")
+
+
+def _worst(title: str, description: str, bad: Vector, column: str, unit: str, empty: str) -> Panel:
+    """The ten clients with the lowest value, the lowest first."""
+    named_ones = few_named(lowest(10, bad), metrics.CLIENT_INFO, _PICKED)
+    columns, links = [Column(column, named_ones, unit)], {"Client": CLIENT_OF_ROW}
+    return table(title, description, CLIENT_KEYS, columns, empty, order=column, least=True, links=links).sized(12, 8)
 
 
 def _device(vector: Vector) -> Vector:
@@ -105,46 +113,22 @@ BOARD: Final = Dashboard(
             COUNT,
             NO_GEAR,
         ),
-        table(
+        _worst(
             "Weak signal",
             "The ten wireless clients with the weakest signal at their access point, where it is below -70 dBm.",
-            CLIENT_KEYS,
-            [
-                Column(
-                    "Signal",
-                    few_named(
-                        lowest(10, calc(select(metrics.CLIENT_SIGNAL, _PICKED), "<", -70)),
-                        metrics.CLIENT_INFO,
-                        _PICKED,
-                    ),
-                    "dBm",
-                )
-            ],
+            calc(select(metrics.CLIENT_SIGNAL, _PICKED), "<", -70),
+            "Signal",
+            "dBm",
             "Nobody below -70 dBm",
-            order="Signal",
-            least=True,
-            links={"Client": CLIENT_OF_ROW},
-        ).sized(12, 8),
-        table(
+        ),
+        _worst(
             "Bad connection",
             "The ten clients to whose connection the controller gives the lowest mark, where it is below 80 %.",
-            CLIENT_KEYS,
-            [
-                Column(
-                    "Satisfaction",
-                    few_named(
-                        lowest(10, calc(select(metrics.CLIENT_SATISFACTION, _PICKED), "<", 0.8)),
-                        metrics.CLIENT_INFO,
-                        _PICKED,
-                    ),
-                    RATIO,
-                )
-            ],
+            calc(select(metrics.CLIENT_SATISFACTION, _PICKED), "<", 0.8),
+            "Satisfaction",
+            RATIO,
             "Nobody below 80 %",
-            order="Satisfaction",
-            least=True,
-            links={"Client": CLIENT_OF_ROW},
-        ).sized(12, 8),
+        ),
         Row(
             "Devices",
             (
