@@ -90,7 +90,7 @@ def advance(memory: Memory, poll: Poll, moment: Moment, *, interval: float, max_
         if gap and reading.life is not None and increase != ZERO:
             last = completed.get(Collection(key.kind, key.site))
             parts = _proved(counter, reading.life, reading.count, last, moment, poll.refresh)
-            _credit(splits, reading.subjects, parts)
+            add_parts(splits, reading.subjects, parts)
 
     totals = memory.totals
     return Changes(
@@ -308,11 +308,12 @@ def _proved(
     return [(bounds, part) for bounds, part in parts if bounds != (None, None) and part != ZERO]
 
 
-def _credit(
+def add_parts(
     splits: dict[SubjectKey, dict[Bounds, Count]],
     subjects: Iterable[SubjectKey],
     parts: Iterable[tuple[Bounds, Count]],
 ) -> None:
+    """Let the subjects have moved these parts as well, bound by bound."""
     for bounds, part in parts:
         for subject in subjects:
             known = splits.setdefault(subject, {})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from exporter.ledger import plus
+from exporter.ledger import add_parts, plus
 from exporter.model import ZERO, Bounds, Changes, Count, SubjectKey
 from exporter.naming import People
 
@@ -34,9 +34,7 @@ def credit(changes: Changes, totals: dict[SubjectKey, Count], people: People) ->
             group = SubjectKey(kind, client.site, name)
             if name and (increase != ZERO or group not in totals):
                 grown[group] = plus(grown.get(group) or totals.get(group, ZERO), increase)
-                for bounds, part in changes.splits.get(client, {}).items():
-                    parts = splits.setdefault(group, {})
-                    parts[bounds] = plus(parts.get(bounds, ZERO), part)
+                add_parts(splits, (group,), changes.splits.get(client, {}).items())
     if not grown:
         return changes
     return replace(changes, totals={**changes.totals, **grown}, splits={**changes.splits, **splits})
